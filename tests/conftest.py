@@ -1,0 +1,19 @@
+"""What every test runs under: offline, one torch thread, no telemetry; decided before any library is imported."""
+
+from __future__ import annotations
+
+import os
+
+os.environ |= {
+    "OMP_NUM_THREADS": "1",  # two spinning threads beside a busy core cost 5-30x
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "MPLBACKEND": "Agg",
+}
+for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_API_KEY"):
+    os.environ.pop(name, None)  # a test never writes to the tester's own servers
