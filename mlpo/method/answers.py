@@ -1,0 +1,200 @@
+"""What a text answers: the parser knows the declared kind and never a target; only `is_correct` compares with one.
+
+A leader answers inside `<answer>` tags after its `</think>`. Whatever stands before the last `</think>` is thinking, so
+an agent's text quoted there is never read as the leader's answer. The last answer counts: a leader that backtracks may
+retract one and give another. An answer that hedges ("A or B") is no answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from mlpo.method.answer_forms import canonical_form, number_of
+from mlpo.types import AnswerKind, Completion, Problem
+
+Equivalent = Callable[[str, str], bool]
+"""equivalent(answer, target): are two expressions mathematically equal?"""
+
+NUMBER_TOLERANCE = 1e-6
+"""Relative: 0.3333333 is 1/3, 0.3333 is not."""
+SHORT_LINE_WORDS = 4
+"""The first of several lines is the answer if it has at most so many words; else the last line is."""
+
+_TAGS = ("<think>", "</think>", "<answer>", "</answer>")
+_THINK_OPEN = re.compile(r"<think>", re.IGNORECASE)
+_THINK_CLOSE = re.compile(r"</think>", re.IGNORECASE)
+_ANSWER = re.compile(r"<answer>([^<]*(?:<(?!/?answer>)[^<]*)*)</answer>", re.IGNORECASE)
+_CUE = re.compile(r"(?:\banswer\b[\s*_]*(?:\bis\b|[:=])[\s*_:]*|####[^\S\n]*)(\S.*)", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"(?:(?<=[a-z]{3})|(?<=[0-9]))[.!?]\s+(?=[A-Z])")
+
+
+class Reading(NamedTuple):
+    """What was read in a completion."""
+
+    answer: str | None
+    lenient: bool = False
+    """Read where a trained leader's answer would not be: without tags, or in a truncated completion."""
+
+
+def parse_answer(text: str, kind: AnswerKind, choices: Sequence[str] = ()) -> str | None:
+    """A leader's answer: the canonical form of its last closed `<answer>` after its thinking; None if there is none."""
+    span = _last_tagged(_after_think(text))
+    return None if span is None else _form(span, kind, tuple(choices))
+
+
+def parse_plain(text: str, kind: AnswerKind, choices: Sequence[str] = ()) -> str | None:
+    r"""An agent's answer in plain text.
+
+    The first of these that is there decides, even if it holds no answer: the last `<answer>`, the last balanced
+    `\boxed{}`, the last "answer is ..." or "#### ...", the only line, the first line if it is short, the last line.
+    """
+    options = tuple(choices)
+    visible = _after_think(text)
+    for marked in (_last_tagged(visible), _last_boxed(visible)):
+        if marked is not None:
+            return _form(marked, kind, options)
+    if cues := _CUE.findall(visible):
+        return _form(_first_sentence(cues[-1]), kind, options)
+    lines = [line for line in visible.splitlines() if line.strip()]
+    if not lines:
+        return None
+    if len(lines) == 1 or len(lines[0].split()) <= SHORT_LINE_WORDS:
+        return _form(_first_sentence(lines[0]), kind, options) or _form(lines[0], kind, options)
+    return _form(lines[-1], kind, options)
+
+
+def parse_last_line(text: str, kind: AnswerKind, choices: Sequence[str] = ()) -> str | None:
+    """The lenient reading of an untrained leader that used no tags: its last line as plain text."""
+    lines = [line for line in _after_think(text).splitlines() if line.strip()]
+    return parse_plain(lines[-1], kind, choices) if lines else None
+
+
+def agent_answer(completion: Completion, problem: Problem) -> str | None:
+    """An agent's answer; a failed or truncated completion has none."""
+    if completion.finish_reason != "stop":
+        return None
+    return parse_plain(completion.text, problem.answer_kind, problem.choices)
+
+
+def leader_answer(completion: Completion, problem: Problem, *, lenient: bool = False) -> Reading:
+    """A leader's answer; a failed or truncated completion has none.
+
+    `lenient` gives a leader that was never taught the format its chance: closed tags count even if the completion was
+    cut off after them, and without tags the last line of a complete text is read. Both are flagged.
+    """
+    truncated = completion.finish_reason == "length"
+    if completion.finish_reason == "error" or (truncated and not lenient):
+        return Reading(None)
+    if _last_tagged(_after_think(completion.text)) is not None:
+        answer = parse_answer(completion.text, problem.answer_kind, problem.choices)
+        return Reading(answer, lenient=truncated and answer is not None)
+    if truncated or not lenient:
+        return Reading(None)
+    answer = parse_last_line(completion.text, problem.answer_kind, problem.choices)
+    return Reading(answer, lenient=answer is not None)
+
+
+def is_correct(answer: str | None, problem: Problem, *, equivalent: Equivalent | None = None) -> bool:
+    """Does `answer` equal the target or an alias? None never does; a hedge never does.
+
+    Numbers are compared by value, expressions by form, then by value, then by `equivalent` where it is given.
+
+    Raises:
+        ValueError: neither the target nor an alias can be read as the problem's kind, so nothing could be right.
+    """
+    form = None if answer is None else canonical_form(answer, problem.answer_kind, problem.choices)
+    if form is None:
+        return False
+    accepted = _accepted(problem)
+    if form in accepted:
+        return True
+    if problem.answer_kind == "number":
+        return any(_close(form, target) for target in accepted)
+    if problem.answer_kind == "expression":
+        return any(_equal_expressions(form, target, equivalent) for target in accepted)
+    return False
+
+
+def well_formed(text: str) -> bool:
+    """`<think>`, `</think>`, `<answer>`, `</answer>`: each once, in this order, nothing after, the answer not blank."""
+    if any(text.count(tag) != 1 for tag in _TAGS):
+        return False
+    places = [text.index(tag) for tag in _TAGS]
+    answer, after = text[places[2] + len(_TAGS[2]) :].split(_TAGS[3])
+    return places == sorted(places) and bool(answer.strip()) and not after.strip()
+
+
+def think_of(text: str) -> str:
+    """A leader's thinking, from its first `<think>` (or the start) to its last `</think>` (or the end)."""
+    opened = _THINK_OPEN.search(text)
+    closed = _last(_THINK_CLOSE, text)
+    if opened is None and closed is None:
+        return ""
+    start = opened.end() if opened and (closed is None or opened.end() <= closed.start()) else 0
+    return text[start : closed.start() if closed else None].strip()
+
+
+def _after_think(text: str) -> str:
+    """What follows the last `</think>`, up to a `<think>` that is never closed."""
+    closed = _last(_THINK_CLOSE, text)
+    visible = text[closed.end() :] if closed else text
+    opened = _THINK_OPEN.search(visible)
+    return visible[: opened.start()] if opened else visible
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    matches = list(pattern.finditer(text))
+    return matches[-1] if matches else None
+
+
+def _last_tagged(visible: str) -> str | None:
+    match = _last(_ANSWER, visible)
+    return match[1] if match else None
+
+
+def _last_boxed(text: str) -> str | None:
+    r"""The content of the last `\boxed{...}` whose braces are balanced."""
+    start = text.rfind("\\boxed{")
+    while start >= 0:
+        depth = 0
+        for place in range(start + len("\\boxed"), len(text)):
+            depth += {"{": 1, "}": -1}.get(text[place], 0)
+            if depth == 0:
+                return text[start + len("\\boxed{") : place]
+        start = text.rfind("\\boxed{", 0, start)
+    return None
+
+
+def _form(span: str, kind: AnswerKind, choices: tuple[str, ...]) -> str | None:
+    boxed = _last_boxed(span)
+    return canonical_form((span if boxed is None else boxed).strip(), kind, choices)
+
+
+def _first_sentence(line: str) -> str:
+    return _SENTENCE_END.split(line, maxsplit=1)[0]
+
+
+@lru_cache(maxsize=8192)
+def _accepted(problem: Problem) -> tuple[str, ...]:
+    forms = [canonical_form(t, problem.answer_kind, problem.choices) for t in (problem.target, *problem.aliases)]
+    accepted = tuple(dict.fromkeys(form for form in forms if form is not None))
+    if not accepted:
+        raise ValueError(
+            f"problem {problem.id} ({problem.benchmark}/{problem.family}): target {problem.target!r} cannot be read as "
+            f"answer kind {problem.answer_kind!r}; mend the target or the kind in the benchmark"
+        )
+    return accepted
+
+
+def _close(form: str, target: str) -> bool:
+    a, b = number_of(form), number_of(target)
+    return a is not None and b is not None and abs(a - b) <= NUMBER_TOLERANCE * abs(b)
+
+
+def _equal_expressions(form: str, target: str, equivalent: Equivalent | None) -> bool:
+    if number_of(form) is not None and number_of(target) is not None:
+        return _close(form, target)
+    return equivalent is not None and equivalent(form, target)
