@@ -29,7 +29,7 @@ _NUMBER = re.compile(
     )(?!\.[0-9])(?:(?!\w)|(?=[A-Za-z]{2}))""",
     re.VERBOSE,
 )
-"""A fraction, a mixed number, or a decimal with thousands commas. "5km" is read (units have two letters), "2x" is not."""
+"""A fraction, a mixed number, or a decimal with thousands commas. "5km" is read (a unit has two letters), "2x" not."""
 _LATEX_FRACTION = re.compile(r"([0-9]?)\s*\\frac\s*\{\s*([0-9]+)\s*\}\s*\{\s*([0-9]+)\s*\}")
 _LATEX_NOISE = re.compile(r"\\[!,;: ]|\\(?:left|right)(?![a-zA-Z])|\\[()\[\]]|[$*`]")
 _LATEX_TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox)\s*\{([^{}]*)\}")
