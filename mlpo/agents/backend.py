@@ -1,0 +1,68 @@
+"""The one seam to models: requests in, completions out, in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from typing import Protocol
+
+from mlpo.types import Completion, Request
+
+
+class TransientError(RuntimeError):
+    """A server was down or an engine died: the same call may work later. The command line exits with 75."""
+
+
+class Backend(Protocol):
+    """Whatever can answer requests: a model in this process, a server, a script."""
+
+    def check(self, requests: Iterable[Request]) -> None:
+        """Refuse what can never be answered, before anything is asked.
+
+        Raises:
+            ConfigError: a prompt does not fit the model's context; the message names model, problem and limit.
+        """
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        """Answer every request, in order. One that fails comes back with finish_reason "error".
+
+        Raises:
+            TransientError: none could be answered now.
+        """
+
+
+def failed(request: Request, reason: str, *, prompt_tokens: int = 0) -> Completion:
+    """The completion that says why there is none."""
+    return Completion(
+        problem_id=request.problem_id,
+        model=request.model,
+        text="",
+        finish_reason="error",
+        prompt_tokens=prompt_tokens,
+        completion_tokens=0,
+        sample=request.sample,
+        error=reason,
+    )
+
+
+class DeferredBackend:
+    """Opens the real backend when the first request comes: a run that finds everything kept loads no model."""
+
+    def __init__(self, open_backend: Callable[[], Backend]) -> None:
+        self._open = open_backend
+        self._backend: Backend | None = None
+
+    def check(self, requests: Iterable[Request]) -> None:
+        """As the real backend; opens it only if there is a request."""
+        remaining = iter(requests)
+        for first in remaining:
+            self._opened().check(chain([first], remaining))
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        """As the real backend; opens it only if there is a request."""
+        return self._opened().generate(requests) if requests else []
+
+    def _opened(self) -> Backend:
+        if self._backend is None:
+            self._backend = self._open()
+        return self._backend

@@ -1,0 +1,83 @@
+"""A backend that samples from a model in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+
+from mlpo.config import ConfigError
+from mlpo.models.load import LoadedModel, render
+from mlpo.models.sample import Draw, Drawn, sample_tokens
+from mlpo.types import Completion, Request
+
+
+class LocalBackend:
+    """Renders requests with the model's chat template and samples their completions; the sampler sorts and batches."""
+
+    def __init__(
+        self, loaded: LoadedModel, batch_tokens: int, *, on_batch: Callable[[int], None] | None = None
+    ) -> None:
+        """`batch_tokens` bounds prompt plus completion tokens of one batch; `on_batch` hears how many draws ended."""
+        self._loaded = loaded
+        self._batch_tokens = batch_tokens
+        self._on_batch = on_batch
+
+    def check(self, requests: Iterable[Request]) -> None:
+        """Refuse prompts that leave no room for their completion.
+
+        Raises:
+            ConfigError: prompt plus `max_tokens` exceed the model's context.
+        """
+        for request in requests:
+            self._prompt(request)
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        """Sample every request; all prompts are checked before the first is run.
+
+        Raises:
+            ConfigError: a prompt exceeds the context, or the accelerator's memory is too small for a batch.
+        """
+        draws = [Draw(self._prompt(request), request.sampling, request.seed) for request in requests]
+        by_model: dict[str, list[int]] = {}  # the sampler reads what all prompts of a call begin with only once
+        for index, request in enumerate(requests):
+            by_model.setdefault(request.model, []).append(index)
+        completions: dict[int, Completion] = {}
+        for indices in by_model.values():
+            drawn = self._sample([draws[i] for i in indices])
+            for i, one in zip(indices, drawn, strict=True):
+                completions[i] = _completion(requests[i], draws[i], one)
+        return [completions[i] for i in range(len(requests))]
+
+    def _sample(self, draws: Sequence[Draw]) -> list[Drawn]:
+        try:
+            return sample_tokens(self._loaded, draws, batch_tokens=self._batch_tokens, on_batch=self._on_batch)
+        except torch.OutOfMemoryError:
+            raise ConfigError(
+                f"out of memory on {self._loaded.device} while sampling {len(draws)} completions; "
+                f"lower runtime.batch_tokens (now {self._batch_tokens})"
+            ) from None
+
+    def _prompt(self, request: Request) -> tuple[int, ...]:
+        prompt = render(self._loaded.tokenizer, request.messages)
+        limit = self._loaded.max_context_tokens
+        wanted = len(prompt) + request.sampling.max_tokens
+        if wanted > limit:
+            raise ConfigError(
+                f"{request.model}, problem {request.problem_id}: the prompt's {len(prompt)} tokens and "
+                f"max_tokens {request.sampling.max_tokens} make {wanted}, over the model's context of {limit}; "
+                "show fewer worked examples, allow shorter completions or name a model with a longer context"
+            )
+        return prompt
+
+
+def _completion(request: Request, draw: Draw, drawn: Drawn) -> Completion:
+    return Completion(
+        problem_id=request.problem_id,
+        model=request.model,
+        text=drawn.text,
+        finish_reason=drawn.finish_reason,
+        prompt_tokens=len(draw.prompt),
+        completion_tokens=len(drawn.token_ids),
+        sample=request.sample,
+    )

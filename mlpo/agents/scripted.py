@@ -1,0 +1,44 @@
+"""A backend that answers by a function: for tests, examples and rehearsals of a pipeline without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from mlpo.types import Completion, Request
+
+
+class ScriptedBackend:
+    """Answers with `reply(request)`: a text, or a whole completion where a failure is to be played.
+
+    A word counts as a token, and a reply longer than the sampling's `max_tokens` words is cut, as a model's would be.
+    """
+
+    def __init__(self, reply: Callable[[Request], str | Completion]) -> None:
+        self._reply = reply
+        self.num_calls = 0
+        self.num_generations = 0
+
+    def check(self, requests: Iterable[Request]) -> None:
+        """Every request can be answered."""
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        """Answer in order; counts the call and its generations."""
+        self.num_calls += 1
+        self.num_generations += len(requests)
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request: Request) -> Completion:
+        reply = self._reply(request)
+        if isinstance(reply, Completion):
+            return reply
+        words = reply.split(" ")
+        limit = request.sampling.max_tokens
+        return Completion(
+            problem_id=request.problem_id,
+            model=request.model,
+            text=" ".join(words[:limit]),
+            finish_reason="length" if len(words) > limit else "stop",
+            prompt_tokens=sum(len(message.content.split()) for message in request.messages),
+            completion_tokens=min(len(words), limit),
+            sample=request.sample,
+        )

@@ -1,0 +1,115 @@
+"""Kept completions: nothing is asked twice, failures are asked again, whoever asks gets it in their name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mlpo.agents import cached
+from mlpo.agents.backend import Backend, DeferredBackend, failed
+from mlpo.agents.cached import CachedBackend
+from mlpo.agents.scripted import ScriptedBackend
+from mlpo.store import CompletionStore, request_key
+from mlpo.types import Completion, Message, Request, Sampling
+
+
+def request(number: int, *, model: str = "geo", sample: int = 0) -> Request:
+    return Request(f"p{number}", model, (Message("user", f"{number}?"),), Sampling(), seed=7, sample=sample)
+
+
+def echo(wanted: Request) -> str:
+    return f"{wanted.messages[-1].content} {wanted.sample}"
+
+
+def key(wanted: Request) -> str:
+    return request_key("scripted", wanted)
+
+
+def test_the_second_run_makes_no_model_call(tmp_path: Path) -> None:
+    wanted = [request(n, sample=s) for n in range(3) for s in range(2)]
+    first, second = ScriptedBackend(echo), ScriptedBackend(echo)
+    with CompletionStore(tmp_path / "store.jsonl") as store:
+        once = CachedBackend(first, store, key).generate(wanted)
+    with CompletionStore(tmp_path / "store.jsonl") as store:
+        again = CachedBackend(second, store, key).generate(wanted)
+    assert once == again
+    assert (first.num_generations, second.num_calls) == (6, 0)
+
+
+def test_only_what_is_new_is_paid_for() -> None:
+    inner = ScriptedBackend(echo)
+    kept: dict[str, Completion] = {}
+    CachedBackend(inner, kept, key).generate([request(1), request(2)])
+    more = CachedBackend(inner, kept, key)
+    texts = [c.text for c in more.generate([request(3), request(1), request(2), request(4)])]
+    assert texts == ["3? 0", "1? 0", "2? 0", "4? 0"]
+    assert inner.num_generations == 4
+    assert (more.num_asked, more.num_kept) == (2, 2)
+
+
+def test_equal_requests_in_one_call_are_asked_once_and_answered_in_each_name() -> None:
+    inner = ScriptedBackend(echo)
+    one, other = request(1, model="geo"), replace(request(1, model="number"), problem_id="p9")
+    answers = CachedBackend(inner, {}, key).generate([one, other])
+    assert inner.num_generations == 1
+    assert [(a.model, a.problem_id, a.text) for a in answers] == [("geo", "p1", "1? 0"), ("number", "p9", "1? 0")]
+
+
+def test_a_failure_is_answered_but_asked_again() -> None:
+    kept: dict[str, Completion] = {}
+    down = CachedBackend(ScriptedBackend(lambda r: failed(r, "server down")), kept, key)
+    assert down.generate([request(1)])[0].error == "server down"
+    up = ScriptedBackend(echo)
+    assert CachedBackend(up, kept, key).generate([request(1)])[0].text == "1? 0"
+    assert up.num_generations == 1
+
+
+def test_a_run_that_goes_on_sends_the_batches_of_one_never_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Chunks of 4 over 10 requests: [0..3] [4..7] [8 9]. Killed after the first, the second must again be [4..7].
+    monkeypatch.setattr(cached, "CHUNK", 4)
+    batches: list[list[str]] = []
+
+    class Recording(ScriptedBackend):
+        def generate(self, requests: object) -> list[Completion]:
+            assert isinstance(requests, list)
+            batches.append([r.problem_id for r in requests])
+            if len(batches) == 2:
+                raise KeyboardInterrupt
+            return super().generate(requests)
+
+    kept: dict[str, Completion] = {}
+    backend = CachedBackend(Recording(echo), kept, key)
+    wanted = [request(n) for n in range(10)]
+    with pytest.raises(KeyboardInterrupt):
+        backend.generate(wanted)
+    backend.generate(wanted)
+    assert batches == [["p0", "p1", "p2", "p3"], ["p4", "p5", "p6", "p7"], ["p4", "p5", "p6", "p7"], ["p8", "p9"]]
+
+
+def test_nothing_missing_opens_no_model() -> None:
+    def must_not_open() -> Backend:
+        raise AssertionError("opened")
+
+    kept = {key(request(1)): Completion("p1", "geo", "kept", "stop", 1, 1)}
+    backend = CachedBackend(DeferredBackend(must_not_open), kept, key)
+    backend.check([request(1)])
+    assert backend.generate([request(1)])[0].text == "kept"
+    with pytest.raises(AssertionError, match="opened"):
+        backend.check([request(1), request(2)])
+
+
+def test_a_deferred_backend_is_opened_once() -> None:
+    opened: list[ScriptedBackend] = []
+
+    def open_backend() -> Backend:
+        opened.append(ScriptedBackend(echo))
+        return opened[-1]
+
+    backend = DeferredBackend(open_backend)
+    backend.check(iter([request(1), request(2)]))
+    backend.generate([request(1)])
+    backend.generate([request(2)])
+    assert len(opened) == 1
+    assert opened[0].num_calls == 2

@@ -1,0 +1,110 @@
+"""The runner: lockstep equals one by one, failures are data, memory is bounded by the window."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlpo.agents.backend import failed
+from mlpo.agents.runner import GenerationLedger, run_strategies, stream_strategies
+from mlpo.agents.scripted import ScriptedBackend
+from mlpo.types import Completion, Message, Request, Round, Sampling, StrategyRun, Transcript
+
+
+def talk(problem: int, *, num_rounds: int, team: tuple[str, ...] = ("a", "b")) -> StrategyRun:
+    """Every round quotes the last round's texts, so a mix-up of answers changes everything after it."""
+    said = ""
+    rounds: list[Round] = []
+    for number in range(num_rounds):
+        completions = yield [
+            Request(f"p{problem}", name, (Message("user", f"{problem} {said}"),), Sampling(max_tokens=99), seed=number)
+            for name in team
+        ]
+        said = "/".join(c.text for c in completions)
+        rounds.append(Round(tuple(completions), None, said))
+    return Transcript(f"p{problem}", "talk", tuple(rounds), said or None)
+
+
+def echo(request: Request) -> str:
+    return f"{request.model}{request.seed}({request.messages[-1].content})"
+
+
+def one_by_one(run: Generator[list[Request], list[Completion], Transcript], backend: ScriptedBackend) -> Transcript:
+    try:
+        requests = next(run)
+        while True:
+            requests = run.send([c for r in requests for c in backend.generate([r])])
+    except StopIteration as stop:
+        transcript: Transcript = stop.value
+        return transcript
+
+
+@given(lengths=st.lists(st.integers(0, 4), max_size=12), window=st.integers(1, 5))
+def test_lockstep_equals_one_by_one(lengths: list[int], window: int) -> None:
+    backend = ScriptedBackend(echo)
+    expected = [one_by_one(talk(p, num_rounds=n), backend) for p, n in enumerate(lengths)]
+    runs = (talk(p, num_rounds=n) for p, n in enumerate(lengths))
+    assert list(stream_strategies(runs, {"a": backend, "b": backend}, window=window)) == expected
+
+
+def test_one_call_per_backend_and_round() -> None:
+    shared, own = ScriptedBackend(echo), ScriptedBackend(echo)
+    run_strategies(
+        (talk(p, num_rounds=2, team=("a", "b", "c")) for p in range(50)), {"a": shared, "b": shared, "c": own}
+    )
+    assert (shared.num_calls, shared.num_generations) == (2, 200)
+    assert (own.num_calls, own.num_generations) == (2, 100)
+
+
+def test_one_failure_does_not_lose_the_other_999() -> None:
+    def reply(request: Request) -> str | Completion:
+        return failed(request, "engine died") if request.problem_id == "p500" else "fine"
+
+    ledger = GenerationLedger()
+    transcripts = run_strategies(
+        (talk(p, num_rounds=1, team=("a",)) for p in range(1000)), {"a": ScriptedBackend(reply)}, ledger=ledger
+    )
+    assert sum(t.answer == "fine" for t in transcripts) == 999
+    assert transcripts[500].rounds[0].proposals[0].error == "engine died"
+    assert (ledger.models["a"].generations, ledger.models["a"].errors) == (1000, 1)
+
+
+def test_only_a_window_of_runs_is_alive() -> None:
+    alive: set[int] = set()
+    most = 0
+
+    def tracked(problem: int) -> StrategyRun:
+        nonlocal most
+        alive.add(problem)
+        most = max(most, len(alive))
+        transcript = yield from talk(problem, num_rounds=2)
+        alive.remove(problem)
+        return transcript
+
+    def runs() -> Iterator[StrategyRun]:
+        for problem in range(100):
+            yield tracked(problem)
+
+    backend = ScriptedBackend(lambda _: "x")
+    for _ in stream_strategies(runs(), {"a": backend, "b": backend}, window=8):
+        pass
+    assert most == 8
+
+
+def test_models_that_share_a_batch_share_its_seconds_by_tokens() -> None:
+    completion = Completion("p", "a", "x", "stop", prompt_tokens=20, completion_tokens=10)
+    ledger = GenerationLedger()
+    ledger.add([completion, replace(completion, model="b", prompt_tokens=50)], 9.0)
+    # a: 30 of 90 tokens, b: 60 of 90
+    assert {m: u.model_seconds for m, u in ledger.models.items()} == pytest.approx({"a": 3.0, "b": 6.0})
+    assert ledger.model_seconds == pytest.approx(9.0)
+    assert ledger.as_rows()["a"]["prompt_tokens"] == 20
+
+
+def test_a_model_without_a_backend_is_named() -> None:
+    with pytest.raises(ValueError, match=r"no backend for model 'b'; there are a"):
+        run_strategies([talk(1, num_rounds=1)], {"a": ScriptedBackend(echo)})
