@@ -1,0 +1,100 @@
+"""The flow: DVC's own graph as Prefect tasks, in topological order, one at a time."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, cast
+from uuid import UUID
+
+from prefect import State, flow
+from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.exceptions import TerminationSignal
+from prefect.states import Completed, Failed
+from pydantic import Field
+
+from flows.parameters import Overrides, StageName
+from flows.stage import StageFailedError, run_stage
+from mlpo.checkout import checkout_for
+from mlpo.config import ConfigError
+from mlpo.layout import METRICS
+from mlpo.overrides import merge
+
+Seed = Annotated[
+    int | None, Field(ge=0, lt=2**31, description="Every random choice follows from it. Empty: as in params.yaml.")
+]
+Changes = Annotated[
+    Overrides | None,
+    Field(description="What differs from params.yaml; runs in a worktree, the checkout is left alone."),
+]
+Stages = Annotated[
+    list[StageName] | None, Field(description="Only these stages, their inputs as they are. Empty: all.")
+]
+
+
+@flow(name="pipeline")
+def pipeline(seed: Seed = None, overrides: Changes = None, stages: Stages = None) -> State[Any]:
+    """Run every stage that is not up to date: problems, proposals, warm start, MLPO, evaluation, registration."""
+    changes = merge(overrides or {}, {} if seed is None else {"seed": seed})
+    try:
+        with checkout_for(Path.cwd(), changes) as folder:
+            return _bring_up_to_date(folder, stages)
+    except ConfigError as error:
+        return Failed(message=str(error), data=error)
+
+
+def stage_graph(folder: Path) -> dict[str, list[str]]:
+    """The stages of dvc.yaml, in an order in which each can run -> the stages it needs."""
+    import networkx
+    from dvc.repo import Repo
+
+    with Repo(str(folder)) as repo:
+        graph = repo.index.graph  # edges lead from a stage to what it needs
+        written = {stage: place for place, stage in enumerate(repo.index.stages)}
+        order = networkx.lexicographical_topological_sort(graph.reverse(), key=written.__getitem__)
+        return {stage.addressing: [need.addressing for need in graph.successors(stage)] for stage in order}
+
+
+def _bring_up_to_date(folder: Path, only: list[StageName] | None) -> State[Any]:
+    graph = stage_graph(folder)
+    if only:
+        graph = {stage: needs for stage, needs in graph.items() if stage.partition("@")[0] in only}
+    progress = cast(UUID, create_progress_artifact(0.0, key="pipeline", description=f"{len(graph)} stages in {folder}"))
+    states: dict[str, State[Any]] = {}
+    for stage, needs in graph.items():
+        waits = [states[need] for need in needs if need in states]
+        states[stage] = run_stage(stage, folder, wait_for=waits, return_state=True)
+        if not states[stage].is_completed():
+            return states[stage]
+        done = 100.0 * len(states) / len(graph)
+        update_progress_artifact(progress, done, description=f"{stage}: {states[stage].name}")
+    _show_results(folder)
+    ran = sum(state.name != "Skipped" for state in states.values())
+    return Completed(message=f"{ran} of {len(states)} stages ran, the others were up to date; results in {folder}")
+
+
+def _show_results(folder: Path) -> None:
+    """The results as a table artifact: a row per strategy."""
+    if (folder / METRICS).exists():
+        strategies = json.loads((folder / METRICS).read_text(encoding="utf-8"))["strategies"]
+        create_table_artifact([{"strategy": name} | row for name, row in strategies.items()], key="results")
+
+
+def main() -> int:
+    """`python -m flows.pipeline '{"seed": 1}'`: the flow in this process; a bad end is one line and an exit code."""
+    parameters = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
+    try:
+        state = pipeline(**parameters, return_state=True)
+    except (KeyboardInterrupt, TerminationSignal) as stop:
+        return 143 if isinstance(stop, TerminationSignal) else 130
+    if state.is_completed():
+        return 0
+    print(f"mlpo: {state.message}", file=sys.stderr)
+    if isinstance(state.data, StageFailedError):
+        return state.data.exit_code
+    return 2 if isinstance(state.data, ConfigError) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Where a run works: the checkout itself, or for other parameters a git worktree that shares its DVC cache.
+
+A worktree is a folder a person can enter: the very files of the checkout (uncommitted and new ones too), params.yaml as
+asked for, a dvc.lock of its own. So a run with overrides leaves the checkout alone, two of them never meet, and one that
+was stopped goes on, since equal overrides lead to the same folder (a DVC experiment in a temporary folder starts anew).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mlpo.config import ConfigError, digest, load_params, parse_params
+from mlpo.layout import PARAMS, WORK
+from mlpo.overrides import merge
+
+LOCK_FILE = Path("dvc.lock")
+
+
+@contextmanager
+def checkout_for(root: Path, overrides: Mapping[str, Any]) -> Iterator[Path]:
+    """The folder to run in: `root` if the overrides change nothing there, else their worktree, held until the end.
+
+    Raises:
+        ConfigError: the overrides are illegal, `root` is no git checkout, or another run holds the same worktree.
+    """
+    current = load_params(root / PARAMS)
+    raw = merge(yaml.safe_load((root / PARAMS).read_text(encoding="utf-8")), overrides)
+    if parse_params(raw, source="overrides") == current:
+        yield root
+        return
+    folder = root / WORK / "worktrees" / digest(dict(overrides))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _held(folder.with_suffix(".lock"), folder):
+        _bring_up_to_date(root, folder, raw)
+        yield folder
+
+
+@contextmanager
+def _held(lock: Path, folder: Path) -> Iterator[None]:
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"a run with these overrides is going on in {folder}; wait for it or stop it") from None
+        yield
+
+
+def _bring_up_to_date(root: Path, folder: Path, raw: Mapping[str, Any]) -> None:
+    """Make `folder` hold the checkout's files and the parameters `raw`; what stages did there already is kept."""
+    is_new = not (folder / ".git").exists()
+    if is_new:
+        _git(root, "worktree", "prune")
+        _git(root, "worktree", "add", "--force", "--detach", "--no-checkout", str(folder), "HEAD")
+    done = (folder / LOCK_FILE).read_bytes() if (folder / LOCK_FILE).exists() else None
+    _git(folder, "update-ref", "--no-deref", "HEAD", _git(root, "rev-parse", "HEAD"))
+    _git(folder, "read-tree", "--reset", "-u", _snapshot(root))
+    if done is not None:
+        (folder / LOCK_FILE).write_bytes(done)
+    (folder / PARAMS).write_text(yaml.safe_dump(dict(raw), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    if is_new:
+        _run(folder, "dvc", "config", "--quiet", "--local", "cache.dir", _run(root, "dvc", "cache", "dir"))
+        _run(folder, "dvc", "checkout", "--quiet", "--force", "--allow-missing")
+
+
+def _snapshot(root: Path) -> str:
+    """The git tree of the checkout as it is on disk, new files included, ignored ones not; its index is not touched."""
+    with tempfile.TemporaryDirectory() as scratch:
+        index = Path(scratch) / "index"
+        index.write_bytes(Path(_git(root, "rev-parse", "--path-format=absolute", "--git-path", "index")).read_bytes())
+        _git(root, "add", "--all", ".", index=index)
+        return _git(root, "write-tree", index=index)
+
+
+def _git(folder: Path, *arguments: str, index: Path | None = None) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return _run(folder, "git", *arguments, env=environment | ({"GIT_INDEX_FILE": str(index)} if index else {}))
+
+
+def _run(folder: Path, *command: str, env: Mapping[str, str] | None = None) -> str:
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise ConfigError(f"cannot prepare a worktree for the overrides: `{' '.join(command)}` in {folder}: {reason}")
+    return done.stdout.strip()
