@@ -1,0 +1,171 @@
+"""A stage's run in MLflow: a child of its pipeline's run, found again after a restart, and never left RUNNING."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mlpo.config import Params
+from mlpo.tracking.connect import Connection, connect, exclusive
+from mlpo.tracking.pipeline import (
+    PARENT,
+    PROCESS,
+    STAGE,
+    close_abandoned,
+    common_tags,
+    create_run,
+    pipeline_run,
+    settle,
+    this_process,
+)
+from mlpo.tracking.provenance import current_commit, dvc_hash
+from mlpo.tracking.records import log_inputs, log_metrics, log_params, set_tags
+from mlpo.tracking.signals import stop_signals
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+OUTPUT = "mlpo.output."
+"""Prefix of the tags that hold an output's DVC hash, by path."""
+SHARED_SECTIONS = ("seed", "team", "leader", "rounds", "runtime")
+"""Sections of params.yaml that belong to more than one stage: every stage's run shows them beside its own."""
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """The open run of one stage."""
+
+    run_id: str
+    parent_id: str
+    connection: Connection
+
+    def log(self, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Record metrics of one step, visible at once (10 ms, whatever their number)."""
+        log_metrics(self.connection, self.run_id, metrics, step)
+
+    def log_result(self, metrics: Mapping[str, float]) -> None:
+        """Record final numbers on this run and on its pipeline's, so that pipelines can be compared by them."""
+        for run_id in (self.run_id, self.parent_id):
+            log_metrics(self.connection, run_id, metrics, 0)
+
+    def log_artifact(self, path: Path, folder: str | None = None) -> None:
+        """Keep a copy of a file or folder with the run, under `folder`."""
+        log = self.connection.client.log_artifacts if path.is_dir() else self.connection.client.log_artifact
+        log(self.run_id, str(path), folder)
+
+    def tag(self, tags: Mapping[str, object]) -> None:
+        """Set tags on this run."""
+        set_tags(self.connection, self.run_id, tags)
+
+
+@contextmanager
+def stage_run(
+    stage: str,
+    params: Params | Mapping[str, Any],
+    *,
+    inputs: Sequence[Path] = (),
+    outputs: Sequence[Path] = (),
+    resume_id: str | None = None,
+) -> Iterator[StageRun]:
+    """Open the run of `stage`, and end it with the block: FINISHED, FAILED if it raised, KILLED if it was told to stop.
+
+    Args:
+        stage: its name in dvc.yaml, such as `train_mlpo` or `propose@geo`.
+        params: all of params.yaml: together with the git commit it says which pipeline this run belongs to.
+        inputs: files and folders it reads, recorded as dataset inputs by their DVC hash.
+        outputs: files and folders it writes, recorded by their DVC hash when the block ends well.
+        resume_id: the run to go on with, as a checkpoint remembers it; if it is gone, a new one is opened.
+    Raises:
+        ConnectionError: MLflow's store does not answer.
+    """
+    values = params.model_dump(mode="json", by_alias=True) if isinstance(params, Params) else dict(params)
+    owner = os.getpid()
+    connection = connect()
+    with stop_signals() as signals:
+        with signals.shield():
+            run = _open(connection, stage, values, inputs, resume_id)
+        status: Status = "FAILED"
+        try:
+            yield run
+            status = "FINISHED"
+        except BaseException as error:
+            stopped = bool(signals.received) or isinstance(error, KeyboardInterrupt)
+            status = "KILLED" if stopped else _status_of(error)
+            if os.getpid() == owner and status == "FAILED":
+                _record_failure(run, error)
+            raise
+        finally:
+            if os.getpid() == owner:  # in a forked child the run is its parent's to end
+                with signals.shield():
+                    _end(run, "KILLED" if signals.received else status, outputs)
+
+
+def _status_of(error: BaseException) -> Status:
+    return "FINISHED" if isinstance(error, SystemExit) and error.code in (None, 0) else "FAILED"
+
+
+def _open(
+    connection: Connection, stage: str, values: Mapping[str, Any], inputs: Sequence[Path], resume_id: str | None
+) -> StageRun:
+    commit = current_commit()
+    with exclusive():
+        close_abandoned(connection)
+        resumed = _resumable(connection, resume_id)
+        parent_id = resumed.data.tags[PARENT] if resumed else pipeline_run(connection, values, commit)
+        run_id = (
+            resumed.info.run_id if resumed else create_run(connection, stage, common_tags(commit) | {PARENT: parent_id})
+        )
+        for running in (parent_id, run_id):
+            connection.client.update_run(running, status="RUNNING")
+    set_tags(connection, run_id, {STAGE: stage, PROCESS: this_process(), **_flow_tags()})
+    if not resumed:
+        section = stage.partition("@")[0]
+        log_params(connection, run_id, {k: v for k, v in values.items() if k in SHARED_SECTIONS or k == section})
+        log_inputs(connection, run_id, inputs)
+    return StageRun(run_id, parent_id, connection)
+
+
+def _end(run: StageRun, status: Status, outputs: Sequence[Path]) -> None:
+    """Write the child's status, then the parent's: of two stages that end together the second sees both ended."""
+    client = run.connection.client
+    if status == "FINISHED" and outputs:
+        run.tag({f"{OUTPUT}{path.as_posix()}": dvc_hash(path) for path in outputs})
+    client.set_terminated(run.run_id, status)
+    settle(run.connection, run.parent_id)
+
+
+def _resumable(connection: Connection, resume_id: str | None) -> Run | None:
+    from mlflow.exceptions import MlflowException
+
+    if resume_id is None:
+        return None
+    try:
+        run = connection.client.get_run(resume_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    return run if run.info.lifecycle_stage == "active" and PARENT in run.data.tags else None
+
+
+def _flow_tags() -> dict[str, str]:
+    """The Prefect flow run that started this process, if one did."""
+    flow_run = os.environ.get("MLPO_FLOW_RUN_ID") or os.environ.get("PREFECT__FLOW_RUN_ID")
+    return {"prefect.flow_run_id": flow_run} if flow_run else {}
+
+
+def _record_failure(run: StageRun, error: BaseException) -> None:
+    """Say on the run why it failed. The stage's own error matters more than a store that can't be written."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run.tag({"mlpo.error": f"{type(error).__name__}: {error}"[:500]})
+    except MlflowException:
+        logging.getLogger(__name__).warning("MLflow could not record why the run failed", exc_info=True)

@@ -1,0 +1,57 @@
+"""A checkout with a real MLflow store on SQLite; its migrations, 3 to 7 s, run once per session."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mlpo.tracking.connect import Connection, connect
+
+MLFLOW_IS_BEHIND_SQLALCHEMY = "ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A deprecation that MLflow 3.17 itself causes is no error here."""
+    for item in items:
+        item.add_marker(pytest.mark.filterwarnings(MLFLOW_IS_BEHIND_SQLALCHEMY))
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty, migrated database."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    from mlflow import MlflowClient
+
+    database = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{database}").search_experiments()
+    return database
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A git checkout with one commit, the current folder of the test, with an empty MLflow database."""
+    root = tmp_path / "checkout"
+    root.mkdir()
+    (root / "params.yaml").write_text("seed: 0\n", encoding="utf-8")
+    (root / ".gitignore").write_text("/mlflow.db\n/mlruns/\n/.mlpo/\n", encoding="utf-8")
+    git(root, "init", "-q", "-b", "main")
+    git(root, "add", ".")
+    git(root, "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-q", "-m", "start")
+    shutil.copy(migrated, root / "mlflow.db")
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture
+def connection(checkout: Path) -> Connection:
+    """The way to that checkout's records."""
+    return connect()
+
+
+def git(root: Path, *arguments: str) -> str:
+    """What git says in that checkout."""
+    return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout.strip()
