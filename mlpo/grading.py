@@ -1,8 +1,8 @@
 """Are two mathematical expressions equal? math-verify in a worker process of its own, killed when it takes too long.
 
 math-verify limits its time with signals, which fail outside the main thread, and sympy can hang on 10^{10^{10}}. So its
-own limits are off and the worker has hard ones: the caller's clock, and CPU seconds and memory set inside the worker, which
-end it even if its parent is gone.
+own limits are off and the worker has hard ones: the caller's clock, and CPU seconds and memory set inside the worker,
+which end it even if its parent is gone.
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ MAX_FORM_CHARS = 400
 """Longer spans are no short answers, whatever their kind."""
 MAX_WORDS = 8
 """A `word` answer is a word or a name, not an explanation."""
+MAX_PASSES = 8
+"""A form that reads differently every time is none; real answers settle in the first or second pass."""
 MAX_DIGITS = 100
 """Numbers with more digits or a larger exponent are refused: expanding 1e999999999 would hang."""
 
@@ -58,7 +60,15 @@ def canonical_form(span: str, kind: AnswerKind, choices: tuple[str, ...] = ()) -
     """
     if not span or len(span) > MAX_FORM_CHARS:
         return None
-    return _choice(span, choices) if kind == "choice" else _FORMS[kind](span)
+    if kind == "choice":
+        return _choice(span, choices)
+    form = _FORMS[kind](span)
+    for _ in range(MAX_PASSES):
+        again = form and _FORMS[kind](form)
+        if again == form:
+            return form
+        form = again
+    return None
 
 
 def number_of(form: str) -> Fraction | None:
@@ -117,7 +127,7 @@ def _expression(text: str) -> str | None:
     text = _plain_latex(text)
     if _OR.search(text):
         return None
-    text = _OPTIONAL_SPACE.sub("", text.strip(" .,;:"))
+    text = _OPTIONAL_SPACE.sub("", " ".join(text.strip(" .,;:").split()))
     value = number_of(_plain_fractions(text))
     return (text or None) if value is None else _written(value)
 
@@ -166,10 +176,10 @@ def _list(text: str) -> str | None:
     text = _BULLET.sub("", text.rsplit(":", 1)[-1])
     if _OR.search(text):
         return None
-    items = [item for part in _ITEM_BREAK.split(text) if (item := _item(part))]
-    if len(items) == 1:
-        items = items[0].split()
-    return ", ".join(items) or None
+    parts = [part for part in _ITEM_BREAK.split(text) if part]
+    if len(parts) == 1:
+        parts = parts[0].split()
+    return ", ".join(item for part in parts if (item := _item(part))) or None
 
 
 def _item(text: str) -> str:
@@ -181,10 +191,10 @@ def _choice(text: str, choices: tuple[str, ...]) -> str | None:
     letters = _LETTERS[: len(choices)] if choices else _LETTERS
     options = {_bare(_folded(choice)): letter for letter, choice in zip(letters, choices, strict=False)}
     whole = _bare(_folded(text))
-    if whole in options:
-        return options[whole]
     if lone := _LONE_LETTER.fullmatch(text):
         said = {lone[1].upper()}
+    elif whole in options:
+        said = {options[whole]}
     elif (led := _LED_LETTER.match(text)) and not _OR.search(text):
         said = {led[1], options.get(_bare(_folded(led[2])), led[1])} | _letters_in(led[2])
     else:

@@ -1,4 +1,4 @@
-"""The rivals that train nothing: an agent, a vote, the leader alone, self-consistency; and the oracle, an upper bound."""
+"""The rivals that train nothing: an agent, a vote, the leader alone, self-consistency; and the oracle above them."""
 
 from __future__ import annotations
 
