@@ -103,7 +103,9 @@ def read_kept(path: Path) -> Iterator[tuple[str, Completion]]:
         try:
             yield _decode_kept(line)
         except (ValidationError, KeyError, ValueError):
-            raise ConfigError(f"{path}:{number}: not a completion with its key; run the stage that writes it") from None
+            raise ConfigError(
+                f"{path}:{number}: not a completion with its key; delete the file and run its stage"
+            ) from None
 
 
 def encode_kept(key: str, completion: Completion) -> bytes:

@@ -62,6 +62,10 @@ class DeferredBackend:
         """As the real backend; opens it only if there is a request."""
         return self._opened().generate(requests) if requests else []
 
+    def release(self) -> None:
+        """Forget the real backend, so that its memory can be freed; the next request opens it again."""
+        self._backend = None
+
     def _opened(self) -> Backend:
         if self._backend is None:
             self._backend = self._open()

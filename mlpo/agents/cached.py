@@ -31,7 +31,8 @@ class CachedBackend:
         """`key` is a request's content key for this backend's model; `on_done` hears how many were answered."""
         self._inner = inner
         self._kept = kept
-        self._key = key
+        self.key = key
+        """A request's content key."""
         self._on_done = on_done
         self.num_asked = 0
         """Requests that went to the inner backend."""
@@ -40,14 +41,14 @@ class CachedBackend:
 
     def check(self, requests: Iterable[Request]) -> None:
         """Check what would have to be asked."""
-        self._inner.check(request for request in requests if self._key(request) not in self._kept)
+        self._inner.check(request for request in requests if self.key(request) not in self._kept)
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         """Answer every request in order; equal requests are asked once."""
         return [completion for chunk in _chunks(requests) for completion in self._generate_chunk(chunk)]
 
     def _generate_chunk(self, requests: Sequence[Request]) -> list[Completion]:
-        keys = [self._key(request) for request in requests]
+        keys = [self.key(request) for request in requests]
         missing = {k: r for k, r in zip(keys, requests, strict=True) if k not in self._kept}
         asked = list(missing.values())
         new = dict(zip(missing, self._inner.generate(asked) if asked else [], strict=True))

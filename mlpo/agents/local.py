@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 
-from mlpo.config import ConfigError
-from mlpo.models.load import LoadedModel, render
+from mlpo.agents.backend import Backend
+from mlpo.config import ConfigError, RuntimeConfig
+from mlpo.models.load import LoadedModel, load_model, model_identity, render
 from mlpo.models.sample import Draw, Drawn, sample_tokens
 from mlpo.types import Completion, Request
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModels:
+    """Models loaded into this process."""
+
+    runtime: RuntimeConfig
+
+    def identity(self, model: str, revision: str | None) -> str:
+        """The weights' content identity, and the dtype where one is set."""
+        return f"{model_identity(model, revision)}:{self.runtime.dtype}"
+
+    def open(self, model: str, revision: str | None) -> Backend:
+        """Load the model."""
+        loaded = load_model(model, revision, device=self.runtime.device, dtype=self.runtime.dtype)
+        return LocalBackend(loaded, self.runtime.batch_tokens)
 
 
 class LocalBackend:

@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from mlpo.agents.backend import Backend
 from mlpo.types import Completion, Request
+
+
+class ScriptedModels:
+    """Models by script: every model answers with `reply`, whatever its name. Counts what was opened and asked."""
+
+    def __init__(self, reply: Callable[[Request], str | Completion]) -> None:
+        self.backend = ScriptedBackend(reply)
+        self.opened: list[str] = []
+
+    def identity(self, model: str, revision: str | None) -> str:
+        """A name is an identity."""
+        return f"scripted:{model}@{revision}"
+
+    def open(self, model: str, revision: str | None) -> Backend:
+        """One backend for all of them."""
+        self.opened.append(self.identity(model, revision))
+        return self.backend
 
 
 class ScriptedBackend:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpo.agents.backend import failed
-from mlpo.agents.runner import GenerationLedger, run_strategies, stream_strategies
+from mlpo.agents.ledger import GenerationLedger, MeteredBackend
+from mlpo.agents.runner import run_strategies, stream_strategies
 from mlpo.agents.scripted import ScriptedBackend
 from mlpo.types import Completion, Message, Request, Round, Sampling, StrategyRun, Transcript
 
@@ -65,9 +65,8 @@ def test_one_failure_does_not_lose_the_other_999() -> None:
         return failed(request, "engine died") if request.problem_id == "p500" else "fine"
 
     ledger = GenerationLedger()
-    transcripts = run_strategies(
-        (talk(p, num_rounds=1, team=("a",)) for p in range(1000)), {"a": ScriptedBackend(reply)}, ledger=ledger
-    )
+    metered = MeteredBackend(ScriptedBackend(reply), ledger)
+    transcripts = run_strategies((talk(p, num_rounds=1, team=("a",)) for p in range(1000)), {"a": metered})
     assert sum(t.answer == "fine" for t in transcripts) == 999
     assert transcripts[500].rounds[0].proposals[0].error == "engine died"
     assert (ledger.models["a"].generations, ledger.models["a"].errors) == (1000, 1)
@@ -93,16 +92,6 @@ def test_only_a_window_of_runs_is_alive() -> None:
     for _ in stream_strategies(runs(), {"a": backend, "b": backend}, window=8):
         pass
     assert most == 8
-
-
-def test_models_that_share_a_batch_share_its_seconds_by_tokens() -> None:
-    completion = Completion("p", "a", "x", "stop", prompt_tokens=20, completion_tokens=10)
-    ledger = GenerationLedger()
-    ledger.add([completion, replace(completion, model="b", prompt_tokens=50)], 9.0)
-    # a: 30 of 90 tokens, b: 60 of 90
-    assert {m: u.model_seconds for m, u in ledger.models.items()} == pytest.approx({"a": 3.0, "b": 6.0})
-    assert ledger.model_seconds == pytest.approx(9.0)
-    assert ledger.as_rows()["a"]["prompt_tokens"] == 20
 
 
 def test_a_model_without_a_backend_is_named() -> None:

@@ -1,0 +1,62 @@
+"""What a stage cost, in seconds: kept under .mlpo/timings, since clock readings are no part of a stage's outputs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlpo.layout import WORK
+from mlpo.store import write_json_atomic
+
+TIMINGS_FOLDER = WORK / "timings"
+
+
+@dataclass
+class StageClock:
+    """The running costs of one stage: `model_seconds` is the share of its wall time that models took."""
+
+    model_seconds: float = 0.0
+    details: dict[str, Any] = field(default_factory=dict)
+    """More numbers to keep beside them, such as usage per model."""
+
+
+@contextmanager
+def stage_clock(stage: str) -> Iterator[StageClock]:
+    """Measure the block and write its seconds to .mlpo/timings/<stage>.json, also if it is stopped.
+
+    A run that goes on after a stop adds to the stopped run's seconds; one after a finished run starts from nothing.
+    """
+    path = TIMINGS_FOLDER / f"{stage}.json"
+    before = read_timing(path)
+    if before.get("finished", True):
+        before = {}
+    clock, started, finished = StageClock(), time.perf_counter(), False
+    try:
+        yield clock
+        finished = True
+    finally:
+        timing = {
+            "finished": finished,
+            "wall_seconds": round(before.get("wall_seconds", 0.0) + time.perf_counter() - started, 6),
+            "model_seconds": round(before.get("model_seconds", 0.0) + clock.model_seconds, 6),
+            **clock.details,
+        }
+        write_json_atomic(path, timing)
+
+
+def read_timing(path: Path) -> Mapping[str, Any]:
+    """One stage's timing; empty if it never ran."""
+    if not path.exists():
+        return {}
+    timing: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return timing
+
+
+def all_timings() -> dict[str, Mapping[str, Any]]:
+    """Every stage's timing, by stage."""
+    return {path.stem: read_timing(path) for path in sorted(TIMINGS_FOLDER.glob("*.json"))}

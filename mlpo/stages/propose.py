@@ -1,0 +1,106 @@
+"""Stage `propose@<agent>`: one agent answers every problem, once and for all (data/problems -> data/proposals)."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import islice
+from typing import NamedTuple
+
+from mlpo.agents.backend import TransientError
+from mlpo.agents.cached import CachedBackend
+from mlpo.agents.ledger import GenerationLedger
+from mlpo.agents.local import LocalModels
+from mlpo.agents.shelf import Models, ModelShelf
+from mlpo.config import ConfigError, Params
+from mlpo.layout import PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of
+from mlpo.method.rounds import agent_request
+from mlpo.stages.clock import stage_clock
+from mlpo.stages.progress import progress
+from mlpo.stages.team import agent_prompt, sampling_of
+from mlpo.store import CompletionStore, encode_kept, read_jsonl, read_kept, request_key, write_lines_atomic
+from mlpo.tracking.runs import stage_run
+from mlpo.types import Completion, Problem, Request
+
+WINDOW = 4096
+"""Requests in memory at a time."""
+
+
+class Place(NamedTuple):
+    """Where a proposal stands in the sorted file, and the key under which it is kept."""
+
+    problem_id: str
+    sample: int
+    key: str
+
+
+def run(params: Params, agent: str, *, models: Models | None = None) -> None:
+    """Ask `agent` for M proposals per training problem and one per test problem, as evaluation's round 0 will ask.
+
+    Finished completions stay in .mlpo/proposals, so a stopped run goes on and a changed one pays only for what is new.
+
+    Raises:
+        ConfigError: no such agent, no problems, or a prompt that does not fit; nothing is written.
+        TransientError: no request could be answered.
+    """
+    if agent not in params.team:
+        raise ConfigError(f"params.yaml: team.{agent} is unknown; the team is {', '.join(params.team)}")
+    total = sum(1 for _ in proposal_requests(params, agent))
+    ledger, output = GenerationLedger(), proposals_of(agent)
+    with (
+        stage_clock(f"propose@{agent}") as clock,
+        stage_run(f"propose@{agent}", params, inputs=[PROBLEMS], outputs=[output]) as tracked,
+        closing(_open_store(agent)) as store,
+        progress(f"propose@{agent}", total, unit="proposals") as advance,
+    ):
+        shelf = ModelShelf(models or LocalModels(params.runtime), store, request_key, ledger=ledger, on_done=advance)
+        backend = shelf.backend(params.team[agent].model, params.team[agent].revision)
+        backend.check(proposal_requests(params, agent))
+        places, failures = _ask(backend, proposal_requests(params, agent))
+        if len(failures) == total:
+            reason = next(iter(failures.values())).error
+            raise TransientError(f"{agent}: none of {total} requests was answered: {reason}")
+        proposals = ChainMap(failures, store)
+        write_lines_atomic(output, (encode_kept(place.key, proposals[place.key]) for place in sorted(places)))
+        clock.model_seconds, clock.details["models"] = ledger.model_seconds, ledger.as_rows()
+        tracked.log_result({"errors": len(failures), "asked": backend.num_asked})
+    print(f"{output}: {total} proposals, {backend.num_asked} of them new, {len(failures)} failed")
+
+
+def proposal_requests(params: Params, agent: str) -> Iterator[Request]:
+    """Everything the agent is asked: M samples of each training problem, sample 0 of each test problem.
+
+    Raises:
+        ConfigError: a split is missing or empty.
+    """
+    prompt, sampling = agent_prompt(agent, params.team[agent]), sampling_of(params.team[agent].sampling)
+    for split, num_samples in ((TRAIN_PROBLEMS, params.propose.samples), (TEST_PROBLEMS, 1)):
+        empty = True
+        for problem in read_jsonl(split, Problem):
+            empty = False
+            for sample in range(num_samples):
+                yield agent_request(problem, prompt, sampling, params.seed, sample=sample)
+        if empty:
+            raise ConfigError(f"{split}: no problems; name other prepare.families or raise prepare.num_{split.stem}")
+
+
+def _open_store(agent: str) -> CompletionStore:
+    """The agent's kept completions; those of a finished file count too, as after `dvc pull` in a fresh clone."""
+    store = CompletionStore(WORK / "proposals" / f"{agent}.jsonl")
+    finished = proposals_of(agent)
+    if finished.exists():
+        store.update((k, c) for k, c in read_kept(finished) if k not in store and c.finish_reason != "error")
+    return store
+
+
+def _ask(backend: CachedBackend, requests: Iterator[Request]) -> tuple[list[Place], dict[str, Completion]]:
+    """Ask window by window. Returns where each completion belongs, and by key those that failed and are not kept."""
+    places: list[Place] = []
+    failures: dict[str, Completion] = {}
+    while window := list(islice(requests, WINDOW)):
+        for request, completion in zip(window, backend.generate(window), strict=True):
+            places.append(Place(request.problem_id, request.sample, backend.key(request)))
+            if completion.finish_reason == "error":
+                failures[places[-1].key] = completion
+    return places, failures

@@ -1,0 +1,70 @@
+"""A small house to run stages in: problems, parameters and an empty MLflow database, all in a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpo.config import Params, parse_params
+from mlpo.layout import SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
+from mlpo.store import write_jsonl_atomic
+from mlpo.types import Problem
+
+MLFLOW_IS_BEHIND_SQLALCHEMY = "ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A deprecation that MLflow 3.17 itself causes is no error here."""
+    for item in items:
+        item.add_marker(pytest.mark.filterwarnings(MLFLOW_IS_BEHIND_SQLALCHEMY))
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow database, migrated once: that takes seconds."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    from mlflow import MlflowClient
+
+    database = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{database}").search_experiments()
+    return database
+
+
+def problem(number: int, split: str, family: str = "sum") -> Problem:
+    """`number` + 1."""
+    return Problem(f"{split}{number:06d}", "basics", family, f"{number} + 1?", str(number + 1), "integer")
+
+
+@pytest.fixture
+def house(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: 3 training problems, 4 test problems in no order, 2 worked examples."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    write_jsonl_atomic(TRAIN_PROBLEMS, [problem(n, "train") for n in (2, 0, 1)])
+    write_jsonl_atomic(TEST_PROBLEMS, [problem(n, "test") for n in (11, 10, 13, 12)])
+    write_jsonl_atomic(SHOT_PROBLEMS, [problem(n, "shot") for n in (20, 21)])
+    return tmp_path
+
+
+@pytest.fixture
+def raw_params() -> dict[str, Any]:
+    """Two agents and everything else small."""
+    agent = {"model": "tiny", "system": "Be brief.", "sampling": {"max_tokens": 8}}
+    return {
+        "team": {"adder": {**agent, "shots": {"sum": 2}}, "guesser": dict(agent)},
+        "leader": {"model": "tiny"},
+        "prepare": {"families": ["sum"]},
+        "propose": {"samples": 2},
+        "evaluate": {"bootstrap_samples": 200, "num_traces": 2},
+    }
+
+
+@pytest.fixture
+def params(raw_params: dict[str, Any]) -> Params:
+    """`raw_params`, checked."""
+    return parse_params(raw_params)
