@@ -94,6 +94,22 @@ def connect() -> Connection:
         ) from error
 
 
+@contextmanager
+def as_global_store(connection: Connection) -> Iterator[None]:
+    """Inside the block MLflow's global store is this one: traces, and a version's look-up of its model, know no other.
+
+    MLflow also writes the global store into the environment; afterwards both are as before.
+    """
+    import mlflow
+
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(connection.uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None means unset, which its annotation forgets
+
+
 def _experiment(client: MlflowClient, uri: str) -> str:
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,8 +57,8 @@ def test_files_and_folders_are_hashed_as_dvc_does(checkout: Path) -> None:
         (checkout / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout / "data" / name).write_text(text, encoding="utf-8")
     (checkout / "alone.txt").write_text("5", encoding="utf-8")
-    said("dvc", "init", "-q")
-    said("dvc", "add", "-q", "data", "alone.txt")
+    said(sys.executable, "-m", "dvc", "init", "-q")
+    said(sys.executable, "-m", "dvc", "add", "-q", "data", "alone.txt")
     for name in ("data", "alone.txt"):
         [out] = yaml.safe_load((checkout / f"{name}.dvc").read_text(encoding="utf-8"))["outs"]
         assert content_md5(Path(name)) == out["md5"]

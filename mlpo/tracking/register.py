@@ -1,0 +1,129 @@
+"""Registering a leader: its folder becomes a version, once, with what it came from; then the gate decides."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlpo import layout
+from mlpo.tracking.candidate import Candidate
+from mlpo.tracking.connect import Connection, as_global_store, exclusive
+from mlpo.tracking.pipeline import STAGE
+from mlpo.tracking.provenance import current_commit, dvc_hash
+from mlpo.tracking.registry import CHALLENGER, NAME, Decision, leaders, promote, versions
+from mlpo.tracking.runs import OUTPUT, StageRun
+
+if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel
+
+TRAINED_BY = {"train_sft": layout.SFT_LEADER, "train_mlpo": layout.MLPO_LEADER}
+"""The stages whose runs made a leader, and what each writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A registered version, and what was decided about it."""
+
+    version: int
+    new: bool
+    """False if this very leader had been registered before."""
+    decision: Decision
+
+
+def register_leader(run: StageRun, candidate: Candidate, *, inputs: Sequence[Path]) -> Registration:
+    """Make the candidate a version of `leader` with the alias challenger, and champion if it clears the gate.
+
+    The weights are copied as files, never loaded. The same leader, evaluated the same way, finds its version again.
+
+    Args:
+        run: the open run of the stage that registers.
+        inputs: what the leader was made from (problems, proposals), recorded by DVC hash.
+    """
+    identity = candidate.tags()["leader"]
+    with exclusive():
+        known = versions(run.connection, leader=identity)
+        version = int(known[0].version) if known else _create_version(run, candidate, inputs)
+    if known:
+        decision = next((found.decision for found in leaders() if found.version == version), None)
+        if decision:
+            return Registration(version, new=False, decision=decision)
+    params = candidate.params
+    decision = promote(version, gate=params.register_, evaluate=params.evaluate, seed=params.seed)
+    return Registration(version, new=not known, decision=decision)
+
+
+def _create_version(run: StageRun, candidate: Candidate, inputs: Sequence[Path]) -> int:
+    from mlflow.exceptions import MlflowException
+
+    client = run.connection.client
+    tags = candidate.tags() | _origin(run, inputs)
+    model = client.create_logged_model(
+        run.connection.experiment_id, name=NAME, source_run_id=run.run_id, tags=tags, model_type=NAME
+    )
+    try:
+        client.log_model_artifacts(model.model_id, str(candidate.folder))
+        with tempfile.TemporaryDirectory() as folder:
+            candidate.write_description(Path(folder))
+            _write_signature(model, Path(folder))
+            client.log_model_artifacts(model.model_id, folder)
+    except BaseException:
+        client.finalize_logged_model(model.model_id, "FAILED")
+        raise
+    client.finalize_logged_model(model.model_id, "READY")
+    try:
+        client.create_registered_model(NAME, description="LLMs trained to lead a team of untrained LLMs.")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    with as_global_store(run.connection):
+        created = client.create_model_version(
+            NAME, f"models:/{model.model_id}", run_id=run.run_id, tags=tags, description=_description(candidate)
+        )
+    client.set_registered_model_alias(NAME, CHALLENGER, str(created.version))
+    return int(created.version)
+
+
+def _origin(run: StageRun, inputs: Sequence[Path]) -> dict[str, str]:
+    """The version's tags that say where it came from: runs, commit, flow, content of its inputs."""
+    commit = current_commit()
+    runs = {f"run.{stage}": run_that_wrote(run.connection, stage, path) for stage, path in TRAINED_BY.items()}
+    own = run.connection.client.get_run(run.run_id).data.tags
+    return {
+        **runs,
+        "run.register": run.run_id,
+        "run.pipeline": run.parent_id,
+        "prefect.flow_run_id": own.get("prefect.flow_run_id", ""),
+        "git.commit": commit.sha,
+        "git.dirty": str(commit.dirty).lower(),
+        **{f"dvc.{path.as_posix()}": dvc_hash(path) for path in inputs},
+    }
+
+
+def run_that_wrote(connection: Connection, stage: str, path: Path) -> str:
+    """The latest run of `stage` that left what now lies at `path`; "" if none is known (it came from DVC's cache)."""
+    if not path.exists():
+        return ""
+    condition = f"tags.`{STAGE}` = '{stage}' and tags.`{OUTPUT}{path.as_posix()}` = '{dvc_hash(path)}'"
+    found = connection.client.search_runs([connection.experiment_id], condition, max_results=1)
+    return str(found[0].info.run_id) if found else ""
+
+
+def _write_signature(model: LoggedModel, folder: Path) -> None:
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    signature = ModelSignature(
+        inputs=Schema([ColSpec(DataType.string, "messages")]), outputs=Schema([ColSpec(DataType.string, "text")])
+    )
+    described = Model(artifact_path=model.artifact_location, model_id=model.model_id, signature=signature)
+    described.save(str(folder / "MLmodel"))
+
+
+def _description(candidate: Candidate) -> str:
+    leader = candidate.metrics["strategies"]["leader"]
+    low, high = leader["interval"]
+    team = ", ".join(candidate.params.team)
+    return f"{leader['accuracy']:.3f} [{low:.3f}, {high:.3f}] on {leader['n']} problems, leading {team}"

@@ -1,0 +1,229 @@
+"""Registered leaders, on a real store: once each, with their origin, and an audited way to champion and back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mlpo.config import ConfigError, Params, parse_params
+from mlpo.tracking.candidate import Candidate
+from mlpo.tracking.connect import Connection, as_global_store
+from mlpo.tracking.gate import Evaluation
+from mlpo.tracking.lineage import lineage
+from mlpo.tracking.provenance import content_md5
+from mlpo.tracking.register import Registration, register_leader
+from mlpo.tracking.registry import champion_folder, leaders, promote, rollback, version_folder, versions
+from mlpo.tracking.runs import stage_run
+from mlpo.types import Message
+
+SFT, MLPO, PROBLEMS = Path("data/leaders/sft"), Path("data/leaders/mlpo"), Path("data/problems")
+
+
+@pytest.fixture
+def params() -> Params:
+    raw = {
+        "team": {"geo": {}, "number": {}},
+        "prepare": {"families": ["capital"]},
+        "evaluate": {"bootstrap_samples": 200},
+    }
+    return parse_params(raw)
+
+
+@pytest.fixture
+def trained(connection: Connection, params: Params) -> None:
+    """What the stages before leave: problems, and two leaders written by tracked runs."""
+    PROBLEMS.mkdir(parents=True)
+    (PROBLEMS / "test.jsonl").write_text("{}\n", encoding="utf-8")
+    for stage, folder in (("train_sft", SFT), ("train_mlpo", MLPO)):
+        with stage_run(stage, params, outputs=[folder]):
+            write_leader(folder, stage)
+
+
+def write_leader(folder: Path, content: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.safetensors").write_text(content, encoding="utf-8")
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+
+
+def candidate(params: Params, flags: str = "0011", *, weights: str = "w0", invalid_rate: float = 0.0) -> Candidate:
+    """A leader that has these problems right."""
+    leader = {
+        "accuracy": 0.5, "interval": [0.2, 0.8], "n": len(flags), "invalid_rate": invalid_rate,
+        "generations": 6.0, "prompt_tokens": 100.0, "completion_tokens": 20.0,
+    }  # fmt: skip
+    return Candidate(
+        folder=MLPO,
+        weights=weights,
+        base_model="embedded@abc",
+        prompts="p0",
+        params=params,
+        evaluation=Evaluation({f"p{i}": flag == "1" for i, flag in enumerate(flags)}, invalid_rate),
+        metrics={"strategies": {"leader": leader}},
+        table="| strategy | accuracy |",
+        example=(Message("user", "Capital of France?"),),
+    )
+
+
+def register(leader: Candidate) -> Registration:
+    with stage_run("register", leader.params) as run:
+        return register_leader(run, leader, inputs=[PROBLEMS])
+
+
+@pytest.mark.usefixtures("trained")
+def test_the_first_leader_is_challenger_and_champion(params: Params) -> None:
+    registered = register(candidate(params))
+    assert (registered.version, registered.new, registered.decision.promoted) == (1, True, True)
+    [leader] = leaders()
+    assert leader.aliases == ("challenger", "champion")
+    assert leader.decision == registered.decision
+    assert (leader.accuracy, leader.interval) == (0.5, (0.2, 0.8))
+
+
+@pytest.mark.usefixtures("trained")
+def test_the_champions_folder_holds_the_weights_and_their_description(params: Params) -> None:
+    register(candidate(params))
+    folder = champion_folder()
+    assert (folder / "model.safetensors").read_bytes() == (MLPO / "model.safetensors").read_bytes()
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "license: apache-2.0" in card
+    assert "| strategy | accuracy |" in card
+    stored = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    assert stored["scores"] == {"p0": False, "p1": False, "p2": True, "p3": True}
+    assert json.loads((folder / "input_example.json").read_text(encoding="utf-8"))["messages"][0]["role"] == "user"
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_versions_signature_can_be_read_by_mlflow(params: Params, connection: Connection) -> None:
+    import mlflow
+
+    register(candidate(params))
+    with as_global_store(connection):
+        signature = mlflow.models.get_model_info("models:/leader@champion").signature
+    assert signature is not None
+    assert [column.name for column in signature.outputs] == ["text"]
+
+
+@pytest.mark.usefixtures("trained")
+def test_registering_the_same_leader_again_finds_its_version(params: Params, connection: Connection) -> None:
+    first, again = register(candidate(params)), register(candidate(params))
+    assert (again.version, again.new, again.decision) == (first.version, False, first.decision)
+    assert len(versions(connection)) == 1
+    other = register(candidate(params, weights="w1"))
+    assert (other.version, other.new) == (2, True)
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_registration_cut_before_its_decision_is_decided_the_next_time(
+    params: Params, connection: Connection
+) -> None:
+    registered = register(candidate(params))
+    connection.client.delete_model_version_tag("leader", str(registered.version), "decision")
+    connection.client.delete_registered_model_alias("leader", "champion")
+    assert register(candidate(params)).decision.promoted
+    assert leaders()[0].aliases == ("challenger", "champion")
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_better_leader_takes_over_and_the_champion_becomes_previous(params: Params) -> None:
+    register(candidate(params, "0" * 40))
+    decision = register(candidate(params, "1" * 40, weights="w1")).decision
+    assert (decision.promoted, decision.champion, decision.improvement) == (True, 1, 1.0)
+    assert {leader.version: leader.aliases for leader in leaders()} == {2: ("challenger", "champion"), 1: ("previous",)}
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_leader_that_is_not_better_stays_challenger_with_the_reason_on_record(params: Params) -> None:
+    register(candidate(params, "01" * 20))
+    decision = register(candidate(params, "01" * 20, weights="w1")).decision
+    assert not decision.promoted
+    assert decision.interval == (0.0, 0.0)
+    assert {leader.version: leader.aliases for leader in leaders()} == {2: ("challenger",), 1: ("champion",)}
+    assert leaders()[0].decision == decision
+
+
+@pytest.mark.usefixtures("trained")
+def test_force_needs_a_reason_and_records_it(params: Params) -> None:
+    register(candidate(params, "1" * 40))
+    register(candidate(params, "0" * 40, weights="w1"))
+    with pytest.raises(ConfigError, match="needs a reason"):
+        promote(2, force=True, reason=" ")
+    decision = promote(2, force=True, reason="the champion's licence")
+    assert (decision.promoted, decision.forced) == (True, True)
+    assert "the champion's licence" in decision.reason
+    assert leaders()[0].aliases == ("challenger", "champion")
+
+
+@pytest.mark.usefixtures("trained")
+def test_rollback_swaps_champion_and_previous(params: Params) -> None:
+    register(candidate(params, "0" * 40))
+    with pytest.raises(ConfigError, match="no previous champion"):
+        rollback()
+    register(candidate(params, "1" * 40, weights="w1"))
+    assert rollback().version == 1
+    assert {leader.version: leader.aliases for leader in leaders()} == {2: ("challenger", "previous"), 1: ("champion",)}
+    assert rollback().version == 2
+
+
+@pytest.mark.usefixtures("trained")
+def test_promoting_a_version_that_is_not_there_names_those_that_are(params: Params) -> None:
+    register(candidate(params))
+    with pytest.raises(ConfigError, match="no leader version 7; known versions: 1"):
+        promote(7)
+
+
+def test_without_a_champion_its_folder_is_a_users_error(connection: Connection) -> None:
+    with pytest.raises(ConfigError, match="no leader is champion yet"):
+        champion_folder()
+    assert leaders() == []
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_version_says_where_it_came_from(
+    params: Params, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLPO_FLOW_RUN_ID", "flow-1")
+    origin = lineage(register(candidate(params)).version)
+    stages = {run: connection.client.get_run(id_).data.tags.get("mlpo.stage") for run, id_ in origin.runs.items()}
+    assert stages == {"train_sft": "train_sft", "train_mlpo": "train_mlpo", "register": "register", "pipeline": None}
+    assert origin.content == {"data/problems": content_md5(PROBLEMS)}
+    assert (origin.prefect_flow_run, len(origin.git_commit), origin.git_dirty) == ("flow-1", 40, False)
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_leader_whose_training_was_not_tracked_has_no_training_run(params: Params) -> None:
+    write_leader(MLPO, "from a cache")
+    assert lineage(register(candidate(params)).version).runs["train_mlpo"] == ""
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_version_carries_the_team_its_sampling_and_the_evaluation(params: Params, connection: Connection) -> None:
+    register(candidate(params))
+    [version] = versions(connection)
+    team = json.loads(version.tags["team"])
+    assert team["geo"]["sampling"]["temperature"] == 0.7
+    assert [version.tags[name] for name in ("K", "T", "G", "seed", "licence")] == ["2", "2", "8", "0", "apache-2.0"]
+    assert version.tags["evaluation.interval"] == "[0.2, 0.8]"
+
+
+@pytest.mark.usefixtures("trained")
+def test_the_identity_changes_with_what_a_leader_is_and_with_nothing_else(params: Params) -> None:
+    one = candidate(params)
+    same = [one, replace(one, folder=Path("elsewhere")), replace(one, table="")]
+    assert len({json.dumps(c.identity) for c in same}) == 1
+    team = params.model_copy(update={"team": {"geo": params.team["geo"]}})
+    other = [one, candidate(params, weights="w1"), candidate(params, "1111"), replace(one, params=team)]
+    assert len({json.dumps(c.identity) for c in other}) == 4
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_copy_that_fails_registers_nothing(params: Params, connection: Connection) -> None:
+    (MLPO / "gone").symlink_to(MLPO / "nowhere")
+    with pytest.raises(OSError, match="gone"):
+        register(candidate(params))
+    assert versions(connection) == []
+    (MLPO / "gone").unlink()
+    folder = version_folder(connection, register(candidate(params)).version)
+    assert folder.is_dir()
