@@ -95,7 +95,7 @@ class ProposeConfig(Section):
 
 
 class DemonstrateConfig(Section):
-    """Stage `demonstrate`: synthetic corrections for the warm start, built from completions on training problems only."""
+    """Stage `demonstrate`: synthetic corrections for the warm start, from completions on training problems only."""
 
     leader_samples: int = Field(4, ge=0, le=64)
     """The untrained leader's own samples per training problem."""
@@ -115,8 +115,10 @@ class TrainSftConfig(Section):
     """Demonstrations per optimizer step."""
     warmup_steps: int = Field(2, ge=0)
     weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    """Gradients longer than this are cut to it."""
     trainable_layers: int | None = Field(None, ge=1)
-    """Train only the last n decoder layers (and the final norm); null trains all. Halves the cost of a step on a CPU."""
+    """Train only the last n decoder layers and the final norm; null trains all. Fewer cost less time and memory."""
     save_steps: int = Field(10, ge=1)
     """Optimizer steps between checkpoints."""
 
@@ -148,7 +150,7 @@ class TrainMlpoConfig(Section):
     updates_per_batch: int = Field(1, ge=1, le=16)
     """Optimizer steps on one batch of roll-outs; 1 is on-policy."""
     format_weight: float = Field(0.1, ge=0)
-    """Reward of a well-formed completion; 0 is AggLM's reward (arXiv:2506.?)."""
+    """Reward of a well-formed completion; 0 is AggLM's reward (arXiv:2509.06870)."""
     use_team: bool = True
     """False trains single-model GRPO: the same objective with no proposals in any prompt."""
     solo_share: float = Field(0.25, ge=0, le=1)
@@ -161,6 +163,8 @@ class TrainMlpoConfig(Section):
     """S: distinct tuples of one proposal per agent, drawn per problem."""
     rounds_in_training: float = Field(0.0, ge=0, le=1)
     """Share of prompts whose proposals are re-sampled against the current leader's draft."""
+    max_grad_norm: float = Field(1.0, gt=0)
+    """Gradients longer than this are cut to it."""
     trainable_layers: int | None = Field(None, ge=1)
     """Train only the last n decoder layers; null trains all."""
     save_steps: int = Field(8, ge=1)
@@ -205,6 +209,8 @@ class RuntimeConfig(Section):
     """auto: bfloat16 where the device computes it natively, else float32."""
     batch_tokens: int = Field(16384, ge=64)
     """Token budget of one sampling batch (prompt and completion)."""
+    max_loaded_models: int = Field(2, ge=1)
+    """Models in memory at a time while a team answers; a team of K different ones and its leader fit at K + 1."""
     micro_batch_tokens: int = Field(4096, ge=64)
     """Token budget of one packed training row."""
 

@@ -1,4 +1,4 @@
-"""Where each stage's files lie, relative to the repository's root. dvc.yaml names the same paths (a test compares them)."""
+"""Where each stage's files lie, relative to the repository's root. dvc.yaml names the same paths; a test compares."""
 
 from __future__ import annotations
 
@@ -31,3 +31,8 @@ WORK = Path(".mlpo")
 def proposals_of(agent: str) -> Path:
     """The proposals file of one agent."""
     return PROPOSALS / f"{agent}.jsonl"
+
+
+def transcripts_of(strategy: str) -> Path:
+    """The transcripts file of one strategy."""
+    return TRANSCRIPTS / f"{strategy.replace(':', '_')}.jsonl"

@@ -1,4 +1,4 @@
-"""The nouns: what a problem, a request, a completion and a transcript are. Values only, no behaviour beyond derived fields."""
+"""The nouns: what a problem, a request, a completion and a transcript are. Values only."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ class Problem:
     """Other spellings that are also right."""
     choices: tuple[str, ...] = ()
     """The options of a multiple-choice question, in order; empty for every other kind."""
+    solution: str = ""
+    """A worked answer that ends in the target, shown where the problem serves as a worked example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One exchange: what each agent proposed, in the order shown to the leader, and what the leader drafted (if there is one)."""
+    """One exchange: what each agent proposed, in the order shown to the leader, and what the leader drafted."""
 
     proposals: tuple[Completion, ...] = ()
     draft: Completion | None = None

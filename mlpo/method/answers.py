@@ -28,6 +28,7 @@ _THINK_OPEN = re.compile(r"<think>", re.IGNORECASE)
 _THINK_CLOSE = re.compile(r"</think>", re.IGNORECASE)
 _ANSWER = re.compile(r"<answer>([^<]*(?:<(?!/?answer>)[^<]*)*)</answer>", re.IGNORECASE)
 _CUE = re.compile(r"(?:\banswer\b[\s*_]*(?:\bis\b|[:=])[\s*_:]*|####[^\S\n]*)(\S.*)", re.IGNORECASE)
+_STATEMENT = re.compile(r".*\b(?:is|are|equals|=)\s+(\S.*?)[.!]?\s*")
 _SENTENCE_END = re.compile(r"(?:(?<=[a-z]{3})|(?<=[0-9])|(?<=\b[Nn]o))[.!?]\s+(?=[A-Z])")
 
 
@@ -50,20 +51,27 @@ def parse_plain(text: str, kind: AnswerKind, choices: Sequence[str] = ()) -> str
 
     The first of these that is there decides, even if it holds no answer: the last `<answer>`, the last balanced
     `\boxed{}`, the last "answer is ..." or "#### ...", the only line, the first line if it is short, the last line.
+    A line that is one statement, "The capital of Peru is Lima.", answers with what stands after its last "is".
     """
     options = tuple(choices)
+    return next((form for span in plain_spans(text) if (form := _form(span, kind, options)) is not None), None)
+
+
+def plain_spans(text: str) -> tuple[str, ...]:
+    """Where a plain text's answer stands, as written: the first of these that can be read is the answer."""
     visible = _after_think(text)
     for marked in (_last_tagged(visible), _last_boxed(visible)):
         if marked is not None:
-            return _form(marked, kind, options)
+            return (marked,)
     if cues := _CUE.findall(visible):
-        return _form(_first_sentence(cues[-1]), kind, options)
+        return (_first_sentence(cues[-1]),)
     lines = [line for line in visible.splitlines() if line.strip()]
     if not lines:
-        return None
-    if len(lines) == 1 or len(lines[0].split()) <= SHORT_LINE_WORDS:
-        return _form(_first_sentence(lines[0]), kind, options) or _form(lines[0], kind, options)
-    return _form(lines[-1], kind, options)
+        return ()
+    line = lines[0] if len(lines) == 1 or len(lines[0].split()) <= SHORT_LINE_WORDS else lines[-1]
+    first = _first_sentence(line)
+    stated = _STATEMENT.fullmatch(first)
+    return (stated[1], first, line) if stated else (first, line)
 
 
 def parse_last_line(text: str, kind: AnswerKind, choices: Sequence[str] = ()) -> str | None:

@@ -6,7 +6,7 @@ Transformers repeats every key and value head before calling SDPA with a mask. W
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,18 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
 GROUPED_ATTENTION = "mlpo_grouped"
+
+
+class SharedPrefix(NamedTuple):
+    """Keys and values of a prefix that every row goes on from, kept once: per layer [1, key heads, P, width]."""
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+
+    @property
+    def length(self) -> int:
+        """Tokens of the prefix."""
+        return self.keys[0].shape[2]
 
 
 def grouped_attention(
@@ -25,6 +37,7 @@ def grouped_attention(
     dropout: float = 0.0,
     scaling: float | None = None,
     is_causal: bool | None = None,
+    shared_prefix: SharedPrefix | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """softmax(q k^T scale + mask) v.
@@ -33,6 +46,7 @@ def grouped_attention(
         query: [batch, heads, queries, width].
         key, value: [batch, key heads, keys, width]; key heads divides heads.
         attention_mask: [batch or 1, 1, queries, keys], boolean (True: sees) or additive; None is causal.
+        shared_prefix: more keys, seen by every query of every row; needs a boolean mask.
     Returns:
         [batch, queries, heads, width] and no weights.
     """
@@ -49,14 +63,46 @@ def grouped_attention(
         return out.transpose(1, 2).contiguous(), None
     folded = query.reshape(batch, key_heads, group * queries, width)
     mask = attention_mask if queries == 1 else attention_mask.repeat(1, 1, group, 1)
+    if shared_prefix is not None:
+        layer: Any = module.layer_idx
+        prefix = shared_prefix.keys[layer][0], shared_prefix.values[layer][0]
+        joint = _attend_with_prefix(folded, key, value, mask, *prefix, scaling or width**-0.5)
+        return joint.reshape(batch, heads, queries, width).transpose(1, 2).contiguous(), None
     out = torch.nn.functional.scaled_dot_product_attention(
         folded, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling
     )
     return out.reshape(batch, heads, queries, width).transpose(1, 2).contiguous(), None
 
 
+def _attend_with_prefix(
+    query: Tensor, key: Tensor, value: Tensor, sees: Tensor, prefix_key: Tensor, prefix_value: Tensor, scale: float
+) -> Tensor:
+    """One softmax over a shared prefix and a row's own keys; the prefix's products take all rows at once.
+
+    The decomposition is Hydragen's (arXiv:2402.05099).
+
+    Args:
+        query: [batch, heads, queries, width]; key, value: [batch, heads, keys, width]; sees: boolean, broadcastable.
+        prefix_key, prefix_value: [heads, P, width].
+    """
+    batch, heads, queries, width = query.shape
+    everyone = query.transpose(0, 1).reshape(heads, batch * queries, width)
+    prefix_scores = (everyone @ prefix_key.transpose(-1, -2)).reshape(heads, batch, queries, -1).transpose(0, 1)
+    own_scores = (query @ key.transpose(-1, -2)).masked_fill_(~sees, float("-inf"))
+    weights = torch.softmax(torch.cat([prefix_scores, own_scores], -1) * scale, -1, dtype=torch.float32).to(query.dtype)
+    length = prefix_key.shape[1]
+    to_prefix = weights[..., :length].transpose(0, 1).reshape(heads, batch * queries, length)
+    from_prefix = (to_prefix @ prefix_value).reshape(heads, batch, queries, width).transpose(0, 1)
+    return from_prefix + weights[..., length:] @ value
+
+
 AttentionInterface.register(GROUPED_ATTENTION, grouped_attention)
 AttentionMaskInterface.register(GROUPED_ATTENTION, sdpa_mask)
+
+
+def slides(config: Any) -> bool:
+    """Whether some layers of the model look back over a window only."""
+    return "sliding_attention" in (getattr(config.get_text_config(), "layer_types", None) or ())
 
 
 def layer_masks(config: Any, sees: Tensor, positions: Tensor, key_positions: Tensor) -> Tensor | dict[str, Tensor]:

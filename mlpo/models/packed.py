@@ -90,9 +90,7 @@ def packed_logprobs(model: PreTrainedModel, batch: PackedBatch, *, temperature: 
     sees = earlier & (same | (owner[:, None, :] == 0) & (owner[:, :, None] > 0))
     masks: Any = layer_masks(model.config, sees, positions, positions)
     backbone: Any = model.base_model
-    hidden = backbone(
-        input_ids=tokens, attention_mask=masks, position_ids=positions, use_cache=False
-    ).last_hidden_state
+    hidden = backbone(input_ids=tokens, attention_mask=masks, position_ids=positions, use_cache=False).last_hidden_state
     head: Any = model.get_output_embeddings()
     logits = head(hidden[plan.rows.to(device), plan.columns.to(device)]).float()
     cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)

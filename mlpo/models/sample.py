@@ -1,4 +1,4 @@
-"""Sampling that reads every prompt once: the common prefix of a call once, each distinct prompt once, then all its draws.
+"""Sampling that reads a prompt once: the common prefix of a call, then each distinct prompt, then all its draws.
 
 What one draw gets depends on its own prompt, sampling and seed, never on its neighbours (up to rounding).
 """
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-from mlpo.models.attention import layer_masks
+from mlpo.models.attention import SharedPrefix, layer_masks, slides
 from mlpo.models.load import LoadedModel, end_token_ids
 from mlpo.types import Sampling
 
@@ -60,17 +60,17 @@ def sample_tokens(
     """
     results: dict[int, Drawn] = {}
     with torch.inference_mode():
-        prefix = _shared_prefix([d.prompt for d in draws])
-        cache = _prefill_prefix(loaded, draws[0].prompt[:prefix]) if prefix else None
-        for rows in _batches(draws, batch_tokens):
-            batch = _Batch(loaded, [draws[i] for i in rows], prefix, cache)
+        length = 0 if slides(loaded.model.config) else _shared_length([d.prompt for d in draws])
+        prefix = _prefill_prefix(loaded, draws[0].prompt[:length]) if length else None
+        for rows in _batches(draws, length, batch_tokens):
+            batch = _Batch(loaded, [draws[i] for i in rows], prefix)
             results.update(zip(rows, batch.run(), strict=True))
             if on_batch:
                 on_batch(len(rows))
     return [results[i] for i in range(len(draws))]
 
 
-def _shared_prefix(prompts: Sequence[tuple[int, ...]]) -> int:
+def _shared_length(prompts: Sequence[tuple[int, ...]]) -> int:
     """Length of the prefix all prompts share; every prompt keeps at least its last token for itself."""
     if len(set(prompts)) < 2:
         return 0
@@ -81,16 +81,17 @@ def _shared_prefix(prompts: Sequence[tuple[int, ...]]) -> int:
     return shared if shared >= MIN_SHARED_PREFIX else 0
 
 
-def _batches(draws: Sequence[Draw], batch_tokens: int) -> Iterator[list[int]]:
+def _batches(draws: Sequence[Draw], shared: int, batch_tokens: int) -> Iterator[list[int]]:
     """Rows of like length together, longest first, equal prompts side by side."""
     order = sorted(range(len(draws)), key=lambda i: (-len(draws[i].prompt), draws[i].prompt, i))
     batch: list[int] = []
     width = 0
     for i in order:
-        width = max(width, len(draws[i].prompt) + draws[i].sampling.max_tokens)
-        if batch and ((len(batch) + 1) * width > batch_tokens or len(batch) == MAX_ROWS):
+        own = len(draws[i].prompt) - shared + draws[i].sampling.max_tokens
+        if batch and ((len(batch) + 1) * max(width, own) > batch_tokens or len(batch) == MAX_ROWS):
             yield batch
-            batch, width = [], len(draws[i].prompt) + draws[i].sampling.max_tokens
+            batch, width = [], 0
+        width = max(width, own)
         batch.append(i)
     if batch:
         yield batch
@@ -102,7 +103,7 @@ class _RowLayer(CacheLayerMixin):
     is_sliding = False
 
     def __init__(self, capacity: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.capacity = capacity
         self.length = 0
 
@@ -116,7 +117,8 @@ class _RowLayer(CacheLayerMixin):
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        assert self.keys is not None and self.values is not None
+        assert self.keys is not None
+        assert self.values is not None
         end = self.length + key_states.shape[2]
         self.keys[:, :, self.length : end] = key_states
         self.values[:, :, self.length : end] = value_states
@@ -125,7 +127,8 @@ class _RowLayer(CacheLayerMixin):
 
     def take(self, rows: Tensor, capacity: int) -> _RowLayer:
         """These rows (repeats allowed) in a buffer of another size."""
-        assert self.keys is not None and self.values is not None
+        assert self.keys is not None
+        assert self.values is not None
         taken = _RowLayer(capacity)
         keys, values = self.keys[:, :, : self.length], self.values[:, :, : self.length]
         taken.update(keys[rows], values[rows])
@@ -143,30 +146,30 @@ class _RowLayer(CacheLayerMixin):
 
 def _row_cache(loaded: LoadedModel, capacity: int) -> Cache:
     layers = loaded.model.config.get_text_config().num_hidden_layers
-    return Cache(layers=[_RowLayer(capacity) for _ in range(layers)])
+    rows: list[Any] = [_RowLayer(capacity) for _ in range(layers)]
+    return Cache(layers=rows)
 
 
 def _take(cache: Cache, rows: Tensor, capacity: int) -> Cache:
-    layers = [layer.take(rows, capacity) for layer in cache.layers if isinstance(layer, _RowLayer)]
+    layers: list[Any] = [layer.take(rows, capacity) for layer in cache.layers if isinstance(layer, _RowLayer)]
     return Cache(layers=layers)
 
 
-def _prefill_prefix(loaded: LoadedModel, prefix: tuple[int, ...]) -> Cache:
-    cache = _row_cache(loaded, len(prefix))
-    ids = torch.tensor([prefix], device=loaded.device)
-    positions = torch.arange(len(prefix), device=loaded.device)[None]
-    sees = torch.ones(1, len(prefix), len(prefix), dtype=torch.bool, device=loaded.device).tril()
+def _prefill_prefix(loaded: LoadedModel, tokens: tuple[int, ...]) -> SharedPrefix:
+    cache = _row_cache(loaded, len(tokens))
+    ids = torch.tensor([tokens], device=loaded.device)
+    positions = torch.arange(len(tokens), device=loaded.device)[None]
+    sees = torch.ones(1, len(tokens), len(tokens), dtype=torch.bool, device=loaded.device).tril()
     masks: Any = layer_masks(loaded.model.config, sees, positions, positions)
-    loaded.model(
-        input_ids=ids, attention_mask=masks, position_ids=positions, past_key_values=cache, logits_to_keep=1
-    )
-    return cache
+    loaded.model(input_ids=ids, attention_mask=masks, position_ids=positions, past_key_values=cache, logits_to_keep=1)
+    layers: list[Any] = cache.layers
+    return SharedPrefix(tuple(layer.keys for layer in layers), tuple(layer.values for layer in layers))
 
 
 class _Batch:
     """Draws that advance together, one token a step; finished rows leave."""
 
-    def __init__(self, loaded: LoadedModel, draws: Sequence[Draw], prefix: int, cache: Cache | None) -> None:
+    def __init__(self, loaded: LoadedModel, draws: Sequence[Draw], prefix: SharedPrefix | None) -> None:
         self.loaded = loaded
         self.draws = draws
         self.ends = end_token_ids(loaded)
@@ -174,7 +177,7 @@ class _Batch:
         self.finish: list[Literal["stop", "length"] | None] = [None] * len(draws)
         self.uniforms = _uniforms(draws)
         self.prefix = prefix
-        self.prefix_cache = cache
+        self.offset = prefix.length if prefix else 0
         self.longest = max(d.sampling.max_tokens for d in draws)
 
     def run(self) -> list[Drawn]:
@@ -188,13 +191,11 @@ class _Batch:
             keep = [i for i, row in enumerate(active) if self.finish[row] is None]
             if not keep:
                 break
-            if len(keep) < len(active):
-                # Compacting copies the cache, so it waits until a quarter of the rows is idle.
-                if len(keep) <= 0.75 * len(active):
-                    rows = torch.tensor(keep, device=self.loaded.device)
-                    cache, sees, positions = _take(cache, rows, sees.shape[1]), sees[rows], positions[rows]
-                    active = [active[i] for i in keep]
-                    chosen = [chosen[i] for i in keep]
+            # Compacting copies the cache, so it waits until a quarter of the rows is idle.
+            if len(keep) <= 0.75 * len(active):
+                rows = torch.tensor(keep, device=self.loaded.device)
+                cache, sees, positions = _take(cache, rows, sees.shape[1]), sees[rows], positions[rows]
+                active, chosen = [active[i] for i in keep], [chosen[i] for i in keep]
             positions = positions + 1
             logits = self._decode(chosen, cache, sees, positions)
         return [self._drawn(row) for row in range(len(self.draws))]
@@ -204,34 +205,20 @@ class _Batch:
         device = self.loaded.device
         distinct = [prompt for prompt, _ in groupby(d.prompt for d in self.draws)]
         owner = torch.tensor([k for k, (_, g) in enumerate(groupby(d.prompt for d in self.draws)) for _ in g])
-        suffix = max(len(p) for p in distinct) - self.prefix
-        columns = self.prefix + suffix
-        ids = torch.zeros(len(distinct), suffix, dtype=torch.long)
-        real = torch.zeros(len(distinct), suffix, dtype=torch.bool)
+        columns = max(len(p) for p in distinct) - self.offset
+        ids = torch.zeros(len(distinct), columns, dtype=torch.long)
+        visible = torch.zeros(len(distinct), columns, dtype=torch.bool)
         for k, prompt in enumerate(distinct):
-            own = len(prompt) - self.prefix
-            ids[k, suffix - own :] = torch.tensor(prompt[self.prefix :])
-            real[k, suffix - own :] = True
-        ids, real = ids.to(device), real.to(device)
-        head = torch.ones(len(distinct), self.prefix, dtype=torch.bool, device=device)
-        visible = torch.cat([head, real], 1)
-        key_positions = (visible.cumsum(1) - 1).clamp(min=0)
-        positions = key_positions[:, self.prefix :]
-        order = torch.arange(columns, device=device)
-        earlier = order[None, :] <= order[self.prefix :, None]
+            own = prompt[self.offset :]
+            ids[k, columns - len(own) :] = torch.tensor(own)
+            visible[k, columns - len(own) :] = True
+        ids, visible, owner = ids.to(device), visible.to(device), owner.to(device)
+        positions = (visible.cumsum(1) - 1).clamp(min=0) + self.offset
+        square = torch.ones(columns, columns, dtype=torch.bool, device=device)
         # A padding query sees itself, so that no row of the softmax is empty.
-        own_column = order[None, :] == order[self.prefix :, None]
-        sees = (earlier[None] & visible[:, None, :]) | own_column[None]
-        cache = (
-            _take(self.prefix_cache, torch.zeros(len(distinct), dtype=torch.long, device=device), columns)
-            if self.prefix_cache is not None and self.prefix
-            else _row_cache(self.loaded, columns)
-        )
-        masks: Any = layer_masks(self.loaded.model.config, sees, positions, key_positions)
-        logits = self.loaded.model(
-            input_ids=ids, attention_mask=masks, position_ids=positions, past_key_values=cache, logits_to_keep=1
-        ).logits[:, -1]
-        owner = owner.to(device)
+        sees = (square.tril() & visible[:, None, :]) | torch.eye(columns, dtype=torch.bool, device=device)
+        cache = _row_cache(self.loaded, columns)
+        logits = self._forward(ids, sees, positions, positions, cache)
         total = columns + self.longest
         shown = torch.zeros(len(self.draws), total, dtype=torch.bool, device=device)
         shown[:, :columns] = visible[owner]
@@ -241,11 +228,21 @@ class _Batch:
         column = cache.get_seq_length()
         sees[:, column] = True
         seen = sees[:, : column + 1]
-        key_positions = seen.cumsum(1) - 1
-        masks: Any = layer_masks(self.loaded.model.config, seen[:, None, :], positions[:, None], key_positions)
         ids = torch.tensor(chosen, device=self.loaded.device)[:, None]
+        key_positions = seen.cumsum(1) - 1 + self.offset
+        return self._forward(ids, seen[:, None, :], positions[:, None], key_positions, cache)
+
+    def _forward(self, ids: Tensor, sees: Tensor, positions: Tensor, key_positions: Tensor, cache: Cache) -> Tensor:
+        """Logits at the last column, [rows, V]."""
+        masks: Any = layer_masks(self.loaded.model.config, sees, positions, key_positions)
+        shared = {"shared_prefix": self.prefix} if self.prefix else {}
         logits: Tensor = self.loaded.model(
-            input_ids=ids, attention_mask=masks, position_ids=positions[:, None], past_key_values=cache
+            input_ids=ids,
+            attention_mask=masks,
+            position_ids=positions,
+            past_key_values=cache,
+            logits_to_keep=1,
+            **shared,
         ).logits
         return logits[:, -1]
 

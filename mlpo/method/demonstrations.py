@@ -1,0 +1,184 @@
+"""Demonstrations for the warm start: verified corrections made of the models' own words on training problems.
+
+The paper warms its leader up on synthetic backtracking and self-correction; how they are made is ours. Each begins by
+naming whose words it takes up (an agent, or "me") and ends in an answer known to be right:
+
+    confirm            a correct proposal is taken up and kept
+    overrule_majority  the same where most of the team is wrong
+    backtrack          a wrong proposal is taken up, "Wait,", a correct one follows
+    recover_alone      every proposal is wrong; the leader's own verified sample answers
+    solo_confirm, solo_backtrack   without a team, from the leader's own samples
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from mlpo.method.answers import is_correct, parse_plain, plain_spans
+from mlpo.method.prompts import leader_messages, leader_text, quote, solo_messages
+from mlpo.method.seeds import derive_seed
+from mlpo.method.selection import ProposalSet, ProposalTuple, draw_tuples
+from mlpo.types import Completion, Demonstration, Problem
+
+ME = "me"
+"""How the leader calls itself in its thinking."""
+MAX_CHARACTERS = 240
+"""Longer completions ramble; they would teach the leader to."""
+TEAM_SHARES: Mapping[str, float] = {
+    "confirm": 0.3,
+    "overrule_majority": 0.25,
+    "recover_alone": 0.25,
+    "backtrack": 0.2,
+}
+"""Share of each kind among demonstrations with a team. Every wrong start is also a start that is imitated."""
+SOLO_SHARES: Mapping[str, float] = {"solo_confirm": 0.8, "solo_backtrack": 0.2}
+
+
+class Voice(NamedTuple):
+    """A completion a demonstration can quote."""
+
+    model: str
+    name: str
+    words: str
+    answer: str
+    """As written, without the sentence around it."""
+    correct: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstrations:
+    """What was built, and what was not."""
+
+    rows: tuple[Demonstration, ...]
+    rejected: Mapping[str, int]
+    """Reason -> number of completions or problems that gave no demonstration."""
+
+
+def build_demonstrations(
+    sets: Sequence[ProposalSet],
+    own: Mapping[str, Sequence[Completion]],
+    *,
+    max_demonstrations: int,
+    solo_share: float,
+    tuples_per_problem: int,
+    seed: int,
+) -> Demonstrations:
+    """Up to `max_demonstrations`, in the shares above as far as the completions allow, in an order drawn by seed.
+
+    Args:
+        own: problem id -> the untrained leader's samples without a team.
+        solo_share: share of demonstrations without a team block.
+    """
+    rejected: Counter[str] = Counter()
+    candidates: dict[str, list[Demonstration]] = {kind: [] for kind in (*TEAM_SHARES, *SOLO_SHARES)}
+    for proposals in sets:
+        problem = proposals.problem
+        rng = random.Random(derive_seed(seed, "demonstrations", problem.id))
+        mine = [v for c in own.get(problem.id, ()) if (v := _voice(c, ME, problem, rejected))]
+        for row in _solo(problem, mine, rng):
+            candidates[row.kind].append(row)
+        tuples = draw_tuples(proposals, tuples_per_problem, seed)
+        for row in (r for t in tuples for r in _with_team(problem, t, mine, rng, rejected)):
+            candidates[row.kind].append(row)
+        if not any(v.correct for v in mine) and not any(t.num_correct for t in tuples):
+            rejected["problem nobody solved"] += 1
+    num_solo = round(max_demonstrations * solo_share)
+    rows = _drawn(candidates, TEAM_SHARES, max_demonstrations - num_solo, seed)
+    rows += _drawn(candidates, SOLO_SHARES, num_solo, seed)
+    random.Random(derive_seed(seed, "demonstrations", "order")).shuffle(rows)
+    return Demonstrations(tuple(rows), dict(sorted(rejected.items())))
+
+
+def count_demonstrations(built: Demonstrations, problems: Mapping[str, Problem]) -> dict[str, Any]:
+    """Counts by kind, source, family and benchmark, and what was rejected."""
+    rows = built.rows
+    return {
+        "count": len(rows),
+        "by_kind": dict(sorted(Counter(r.kind for r in rows).items())),
+        "by_source": dict(sorted(Counter(s for r in rows for s in r.sources).items())),
+        "by_family": dict(sorted(Counter(r.family for r in rows).items())),
+        "by_benchmark": dict(sorted(Counter(problems[r.problem_id].benchmark for r in rows).items())),
+        "num_problems": len({r.problem_id for r in rows}),
+        "rejected": dict(built.rejected),
+    }
+
+
+def _voice(completion: Completion, name: str, problem: Problem, rejected: Counter[str]) -> Voice | None:
+    """The completion as something to quote, or None with the reason counted."""
+    text = quote(completion.text)
+    answer = parse_plain(completion.text, problem.answer_kind, problem.choices)
+    if completion.finish_reason != "stop":
+        rejected["completion cut or failed"] += 1
+    elif answer is None:
+        rejected["completion without an answer"] += 1
+    elif len(text) > MAX_CHARACTERS or "\n" in text:
+        rejected["completion too long"] += 1
+    else:
+        spans = plain_spans(completion.text)
+        written = next(s for s in spans if parse_plain(s, problem.answer_kind, problem.choices) is not None)
+        return Voice(completion.model, name, text, quote(written).rstrip(" ."), is_correct(answer, problem))
+    return None
+
+
+def _solo(problem: Problem, mine: Sequence[Voice], rng: random.Random) -> Iterator[Demonstration]:
+    right, wrong = _sides(mine)
+    if right:
+        voice = rng.choice(right)
+        yield _row("solo_confirm", problem, (), voice.words, voice, ())
+        if wrong:
+            first = rng.choice(wrong)
+            yield _row("solo_backtrack", problem, (), f"{first.words} Wait, {voice.words}", voice, (first,))
+
+
+def _with_team(
+    problem: Problem, shown: ProposalTuple, mine: Sequence[Voice], rng: random.Random, rejected: Counter[str]
+) -> Iterator[Demonstration]:
+    team = [v for c in shown.proposals if (v := _voice(c, c.model, problem, rejected))]
+    right, wrong = _sides(team)
+    my_right, my_wrong = _sides(mine)
+    wrong = wrong or my_wrong
+    if right:
+        voice = rng.choice(right)
+        kind = "confirm" if 2 * shown.num_correct > len(shown.proposals) else "overrule_majority"
+        yield _row(kind, problem, shown.proposals, _says(voice), voice, ())
+        if wrong:
+            first = rng.choice(wrong)
+            yield _row("backtrack", problem, shown.proposals, f"{_says(first)} Wait, {_says(voice)}", voice, (first,))
+    elif my_right and shown.num_correct == 0:
+        voice = rng.choice(my_right)
+        yield _row("recover_alone", problem, shown.proposals, _says(voice), voice, ())
+
+
+def _sides(voices: Sequence[Voice]) -> tuple[list[Voice], list[Voice]]:
+    return [v for v in voices if v.correct], [v for v in voices if not v.correct]
+
+
+def _says(voice: Voice) -> str:
+    return f"{voice.name}: {voice.words}"
+
+
+def _row(
+    kind: str, problem: Problem, shown: Sequence[Completion], think: str, voice: Voice, others: Sequence[Voice]
+) -> Demonstration:
+    messages = leader_messages(problem, shown) if shown else solo_messages(problem)
+    sources = tuple(sorted({v.model for v in (voice, *others)}))
+    return Demonstration(problem.id, problem.family, kind, messages, leader_text(think, voice.answer), sources)
+
+
+def _drawn(
+    candidates: Mapping[str, Sequence[Demonstration]], shares: Mapping[str, float], total: int, seed: int
+) -> list[Demonstration]:
+    """`total` distinct candidates in the wanted shares; what one kind lacks goes to the kinds that have more."""
+    pools = {}
+    for kind in shares:
+        pools[kind] = list({(r.messages, r.completion): r for r in candidates[kind]}.values())
+        random.Random(derive_seed(seed, "demonstrations", kind)).shuffle(pools[kind])
+    taken: dict[str, int] = dict.fromkeys(shares, 0)
+    for _ in range(min(total, sum(map(len, pools.values())))):
+        open_kinds = [kind for kind in shares if taken[kind] < len(pools[kind])]
+        taken[min(open_kinds, key=lambda kind: (taken[kind] + 1) / shares[kind])] += 1
+    return [row for kind in shares for row in pools[kind][: taken[kind]]]
