@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Protocol
@@ -63,8 +64,9 @@ class DeferredBackend:
         return self._opened().generate(requests) if requests else []
 
     def release(self) -> None:
-        """Forget the real backend, so that its memory can be freed; the next request opens it again."""
+        """Let go of the real backend and its memory; the next request opens it again."""
         self._backend = None
+        gc.collect()  # models hold cycles
 
     def _opened(self) -> Backend:
         if self._backend is None:

@@ -56,17 +56,19 @@ def _lockstep(runs: Sequence[StrategyRun], backends: Mapping[str, Backend]) -> l
 
 
 def _answer(asked: Mapping[int, Sequence[Request]], backends: Mapping[str, Backend]) -> dict[int, list[Completion]]:
-    """One call per backend for everything asked of it; the answers sorted back to who asked."""
+    """One call per backend for everything asked of it, once all is checked; the answers sorted back to who asked."""
     places: dict[int, list[tuple[int, int]]] = {}
     for index, requests in asked.items():
         for position, request in enumerate(requests):
             if request.model not in backends:
                 raise ValueError(f"no backend for model {request.model!r}; there are {', '.join(sorted(backends))}")
             places.setdefault(id(backends[request.model]), []).append((index, position))
-    answers: dict[tuple[int, int], Completion] = {}
+    batches: list[list[Request]] = []
     for theirs in places.values():
         theirs.sort(key=lambda place: asked[place[0]][place[1]].model)  # neighbours share an agent's worked examples
-        batch = [asked[index][position] for index, position in theirs]
-        completions = backends[batch[0].model].generate(batch)
-        answers.update(zip(theirs, completions, strict=True))
+        batches.append([asked[index][position] for index, position in theirs])
+        backends[batches[-1][0].model].check(batches[-1])
+    answers: dict[tuple[int, int], Completion] = {}
+    for theirs, batch in zip(places.values(), batches, strict=True):
+        answers.update(zip(theirs, backends[batch[0].model].generate(batch), strict=True))
     return {index: [answers[index, position] for position in range(len(r))] for index, r in asked.items()}

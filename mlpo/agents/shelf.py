@@ -29,7 +29,7 @@ class Models(Protocol):
 class ModelShelf:
     """Hands out one backend per model identity: agents that share weights share a backend and its batches.
 
-    A model is loaded when the first request that is not kept comes, and never twice.
+    A model is loaded when a request comes that is not kept, and let go when `max_loaded` others want its place.
     """
 
     def __init__(
@@ -39,32 +39,40 @@ class ModelShelf:
         key: Callable[[str, Request], str],
         *,
         ledger: GenerationLedger,
+        max_loaded: int = 2,
         on_done: Callable[[int], None] | None = None,
     ) -> None:
-        """`key(identity, request)` is a request's content key; `on_done` hears how many requests were answered."""
+        """An empty shelf.
+
+        Args:
+            key: key(identity, request) is a request's content key.
+            max_loaded: models in memory at a time; the one opened first makes room for the next.
+            on_done: hears how many requests were answered.
+        """
         self._models = models
         self._kept = kept
         self._key = key
         self._ledger = ledger
+        self._max_loaded = max_loaded
         self._on_done = on_done
-        self._deferred: dict[str, DeferredBackend] = {}
+        self._identities: dict[tuple[str, str | None], str] = {}
+        self._loaded: dict[str, DeferredBackend] = {}
         self._backends: dict[str, CachedBackend] = {}
 
     def backend(self, model: str, revision: str | None = None) -> CachedBackend:
         """The backend of this model."""
-        identity = self._models.identity(model, revision)
+        if (model, revision) not in self._identities:
+            self._identities[model, revision] = self._models.identity(model, revision)
+        identity = self._identities[model, revision]
         if identity not in self._backends:
-            self._deferred[identity] = DeferredBackend(partial(self._open, model, revision))
+            deferred = DeferredBackend(lambda: self._open(identity, deferred, model, revision))
             self._backends[identity] = CachedBackend(
-                self._deferred[identity], self._kept, partial(self._key, identity), on_done=self._on_done
+                deferred, self._kept, partial(self._key, identity), on_done=self._on_done
             )
         return self._backends[identity]
 
-    def release(self, model: str, revision: str | None = None) -> None:
-        """Let go of a model's memory; it is loaded again if it is asked for again."""
-        identity = self._models.identity(model, revision)
-        if identity in self._deferred:
-            self._deferred[identity].release()
-
-    def _open(self, model: str, revision: str | None) -> Backend:
+    def _open(self, identity: str, deferred: DeferredBackend, model: str, revision: str | None) -> Backend:
+        while len(self._loaded) >= self._max_loaded:
+            self._loaded.pop(next(iter(self._loaded))).release()
+        self._loaded[identity] = deferred
         return MeteredBackend(self._models.open(model, revision), self._ledger)

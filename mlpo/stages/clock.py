@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlpo.agents.ledger import GenerationLedger
 from mlpo.layout import WORK
 from mlpo.store import write_json_atomic
 
@@ -18,11 +19,12 @@ TIMINGS_FOLDER = WORK / "timings"
 
 @dataclass
 class StageClock:
-    """The running costs of one stage: `model_seconds` is the share of its wall time that models took."""
+    """The running costs of one stage."""
 
-    model_seconds: float = 0.0
-    details: dict[str, Any] = field(default_factory=dict)
-    """More numbers to keep beside them, such as usage per model."""
+    ledger: GenerationLedger = field(default_factory=GenerationLedger)
+    """What models were asked for."""
+    training_seconds: float = 0.0
+    """Model seconds beyond the ledger's."""
 
 
 @contextmanager
@@ -43,8 +45,10 @@ def stage_clock(stage: str) -> Iterator[StageClock]:
         timing = {
             "finished": finished,
             "wall_seconds": round(before.get("wall_seconds", 0.0) + time.perf_counter() - started, 6),
-            "model_seconds": round(before.get("model_seconds", 0.0) + clock.model_seconds, 6),
-            **clock.details,
+            "model_seconds": round(
+                before.get("model_seconds", 0.0) + clock.ledger.model_seconds + clock.training_seconds, 6
+            ),
+            "models": clock.ledger.as_rows(),
         }
         write_json_atomic(path, timing)
 

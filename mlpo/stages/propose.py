@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from mlpo.agents.backend import TransientError
 from mlpo.agents.cached import CachedBackend
-from mlpo.agents.ledger import GenerationLedger
 from mlpo.agents.local import LocalModels
 from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params
@@ -47,14 +46,15 @@ def run(params: Params, agent: str, *, models: Models | None = None) -> None:
     if agent not in params.team:
         raise ConfigError(f"params.yaml: team.{agent} is unknown; the team is {', '.join(params.team)}")
     total = sum(1 for _ in proposal_requests(params, agent))
-    ledger, output = GenerationLedger(), proposals_of(agent)
+    output = proposals_of(agent)
     with (
         stage_clock(f"propose@{agent}") as clock,
         stage_run(f"propose@{agent}", params, inputs=[PROBLEMS], outputs=[output]) as tracked,
         closing(_open_store(agent)) as store,
         progress(f"propose@{agent}", total, unit="proposals") as advance,
     ):
-        shelf = ModelShelf(models or LocalModels(params.runtime), store, request_key, ledger=ledger, on_done=advance)
+        source = models or LocalModels(params.runtime)
+        shelf = ModelShelf(source, store, request_key, ledger=clock.ledger, on_done=advance)
         backend = shelf.backend(params.team[agent].model, params.team[agent].revision)
         backend.check(proposal_requests(params, agent))
         places, failures = _ask(backend, proposal_requests(params, agent))
@@ -63,7 +63,6 @@ def run(params: Params, agent: str, *, models: Models | None = None) -> None:
             raise TransientError(f"{agent}: none of {total} requests was answered: {reason}")
         proposals = ChainMap(failures, store)
         write_lines_atomic(output, (encode_kept(place.key, proposals[place.key]) for place in sorted(places)))
-        clock.model_seconds, clock.details["models"] = ledger.model_seconds, ledger.as_rows()
         tracked.log_result({"errors": len(failures), "asked": backend.num_asked})
     print(f"{output}: {total} proposals, {backend.num_asked} of them new, {len(failures)} failed")
 

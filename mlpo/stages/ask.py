@@ -1,0 +1,97 @@
+"""`mlpo ask`: the champion and its team answer one question, round by round on the terminal (registry -> screen)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+
+from mlpo.agents.ledger import GenerationLedger
+from mlpo.agents.local import LocalModels
+from mlpo.agents.runner import run_strategies
+from mlpo.agents.shelf import Models, ModelShelf
+from mlpo.config import ConfigError, Params, digest
+from mlpo.layout import MLPO_LEADER
+from mlpo.method.answers import agent_answer, think_of
+from mlpo.stages.strategies import team_strategy
+from mlpo.stages.team import team_prompts
+from mlpo.store import request_key
+from mlpo.tracking.registry import champion_folder
+from mlpo.types import LEADER, AnswerKind, Completion, Problem, Round
+
+NUMBER_QUESTION = re.compile(r"\d\s*[-+*/x×÷]\s*\d|\bhow (?:many|much)\b", re.IGNORECASE)
+"""A sum of digits, or "how many": the answer is a number. Everything else is asked for a word."""
+
+
+def run(params: Params, question: str, *, models: Models | None = None, console: Console | None = None) -> None:
+    """Print every agent's proposal, the leader's thinking and its answer, round by round.
+
+    The leader is the champion; without one, the leader that `train_mlpo` left in this checkout.
+
+    Raises:
+        ConfigError: the question is empty, there is no leader, or the question does not fit a model's context.
+    """
+    problem = problem_of(question)
+    folder, title = _leader()
+    shelf = ModelShelf(
+        models or LocalModels(params.runtime),
+        {},
+        request_key,
+        ledger=GenerationLedger(),
+        max_loaded=params.runtime.max_loaded_models,
+    )
+    backends = {name: shelf.backend(agent.model, agent.revision) for name, agent in params.team.items()}
+    backends[LEADER] = shelf.backend(str(folder))
+    screen = console or Console()
+    screen.print(f"[bold]{escape(problem.question)}[/]   [dim]{title}, {len(params.team)} agents[/]")
+    (transcript,) = run_strategies([team_strategy(params, team_prompts(params))(problem)], backends)
+    for number, exchange in enumerate(transcript.rounds):
+        screen.print(Panel(_round(exchange, problem), title=f"round {number}", title_align="left"))
+    answer = "no answer could be read" if transcript.answer is None else transcript.answer
+    screen.print(f"[bold]answer:[/] {escape(answer)}")
+
+
+def problem_of(question: str) -> Problem:
+    """A question without a target, as a problem.
+
+    Raises:
+        ConfigError: nothing is asked.
+    """
+    text = question.strip()
+    if not text:
+        raise ConfigError('the question is empty; ask something, as in: mlpo ask "17 + 25?"')
+    return Problem(digest(text), "ask", "ask", text, "", answer_kind(text))
+
+
+def answer_kind(question: str) -> AnswerKind:
+    """ "number" if the question reads like a sum or asks how many, else "word"."""
+    return "number" if NUMBER_QUESTION.search(question) else "word"
+
+
+def _leader() -> tuple[Path, str]:
+    try:
+        return champion_folder(), "the champion"
+    except ConfigError:
+        if not MLPO_LEADER.is_dir():
+            raise ConfigError(f"there is no champion and no leader in {MLPO_LEADER}; run the pipeline first") from None
+        return MLPO_LEADER, f"no champion yet, so {MLPO_LEADER}"
+
+
+def _round(exchange: Round, problem: Problem) -> str:
+    lines = [f"[cyan]{c.model}[/]: {_said(c, problem)}" for c in exchange.proposals]
+    if exchange.draft is not None:
+        lines += [
+            f"[magenta]{LEADER} thinks[/]: {escape(think_of(exchange.draft.text)) or '[dim]nothing[/]'}",
+            f"[magenta]{LEADER} answers[/]: {escape(exchange.answer or '') or '[dim]nothing that can be read[/]'}",
+        ]
+    return "\n".join(lines)
+
+
+def _said(completion: Completion, problem: Problem) -> str:
+    if completion.finish_reason == "error":
+        return f"[red]failed: {escape(completion.error)}[/]"
+    read = agent_answer(completion, problem)
+    return escape(completion.text.strip()) + ("" if read is not None else " [dim](no answer)[/]")

@@ -1,0 +1,73 @@
+"""`mlpo ask`: what a person sees, and which kind of answer a question wants."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from mlpo.agents.backend import failed
+from mlpo.agents.scripted import ScriptedModels
+from mlpo.config import ConfigError, Params
+from mlpo.layout import MLPO_LEADER
+from mlpo.method.prompts import leader_text
+from mlpo.stages import ask
+from mlpo.types import LEADER, Completion, Request
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("17 + 25?", "number"),
+        ("What is 6*7?", "number"),
+        ("How many legs has a spider?", "number"),
+        ("What is the capital of Peru?", "word"),
+        ("Which 2 colours make green?", "word"),
+        ("Write 42 in words.", "word"),
+    ],
+)
+def test_a_sum_wants_a_number_and_all_else_a_word(question: str, kind: str) -> None:
+    assert ask.answer_kind(question) == kind
+
+
+def shown(params: Params, models: ScriptedModels, question: str = "17 + 25?") -> str:
+    screen = io.StringIO()
+    ask.run(params, question, models=models, console=Console(file=screen, width=200, no_color=True))
+    return screen.getvalue()
+
+
+def test_proposals_thinking_and_answer_are_shown_round_by_round(house: Path, params: Params) -> None:
+    MLPO_LEADER.mkdir(parents=True)
+
+    def reply(request: Request) -> str | Completion:
+        later = len(request.messages) > 2 and request.model == "guesser"
+        if request.model == LEADER:
+            return leader_text("[adder] is right", "42")
+        return failed(request, "down") if later else f"{request.model} says 4{len(request.messages)}"
+
+    text = shown(params, ScriptedModels(reply))
+    first, second = text.index("round 0"), text.index("round 1")
+    assert "no champion yet" in text[:first]
+    # the adder has 2 worked examples: 6 messages and later 8; the guesser 2
+    assert "adder: adder says 46" in text[first:second]
+    assert "guesser: guesser says 42" in text[first:second]
+    assert "leader thinks: [adder] is right" in text[first:second]
+    assert "adder: adder says 48" in text[second:]
+    assert "guesser: failed: down" in text[second:]
+    assert text.rstrip().endswith("answer: 42")
+
+
+def test_an_answer_that_cannot_be_read_is_said_to_be_none(house: Path, params: Params) -> None:
+    MLPO_LEADER.mkdir(parents=True)
+    text = shown(params, ScriptedModels(lambda _: "[bold] well"), "What is the capital of Peru?")
+    assert "leader answers: nothing that can be read" in text
+    assert text.rstrip().endswith("answer: no answer could be read")
+
+
+def test_mistakes_are_named(house: Path, params: Params) -> None:
+    with pytest.raises(ConfigError, match="the question is empty"):
+        ask.run(params, "  ")
+    with pytest.raises(ConfigError, match="no champion and no leader in data/leaders/mlpo; run the pipeline first"):
+        ask.run(params, "17 + 25?")
