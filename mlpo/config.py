@@ -99,6 +99,8 @@ class DemonstrateConfig(Section):
 
     leader_samples: int = Field(4, ge=0, le=64)
     """The untrained leader's own samples per training problem."""
+    tuples_per_problem: int = Field(4, ge=1)
+    """Distinct tuples of one proposal per agent, drawn per problem to build from."""
     max_demonstrations: int = Field(240, ge=1)
     """Upper bound on the number of demonstrations kept, drawn evenly over kinds."""
     solo_share: float = Field(0.3, ge=0, le=1)

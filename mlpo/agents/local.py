@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
+from transformers import AutoTokenizer
 
 from mlpo.agents.backend import Backend
 from mlpo.config import ConfigError, RuntimeConfig
-from mlpo.models.load import LoadedModel, load_model, model_identity, render
+from mlpo.models.load import EMBEDDED, LoadedModel, embedded_folder, load_model, model_identity, render
 from mlpo.models.sample import Draw, Drawn, sample_tokens
-from mlpo.types import Completion, Request
+from mlpo.types import Completion, Message, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,15 @@ class LocalModels:
         """Load the model."""
         loaded = load_model(model, revision, device=self.runtime.device, dtype=self.runtime.dtype)
         return LocalBackend(loaded, self.runtime.batch_tokens)
+
+    def token_counter(self, model: str, revision: str | None) -> Callable[[Sequence[Message], str], tuple[int, int]]:
+        """Counts with the model's own tokenizer; no weights are loaded."""
+        source = str(embedded_folder()) if model == EMBEDDED else model
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
+        return lambda messages, completion: (
+            len(render(tokenizer, messages)),
+            len(tokenizer.encode(completion, add_special_tokens=False)),
+        )
 
 
 class LocalBackend:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from mlpo.agents.backend import Backend
-from mlpo.types import Completion, Request
+from mlpo.types import Completion, Message, Request
 
 
 class ScriptedModels:
@@ -23,6 +23,10 @@ class ScriptedModels:
         """One backend for all of them."""
         self.opened.append(self.identity(model, revision))
         return self.backend
+
+    def token_counter(self, model: str, revision: str | None) -> Callable[[Sequence[Message], str], tuple[int, int]]:
+        """A word is a token."""
+        return lambda messages, completion: (sum(len(m.content.split()) for m in messages), len(completion.split()))
 
 
 class ScriptedBackend:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from functools import partial
 from typing import Protocol
 
 from mlpo.agents.backend import Backend, DeferredBackend
 from mlpo.agents.cached import CachedBackend
 from mlpo.agents.ledger import GenerationLedger, MeteredBackend
-from mlpo.types import Completion, Request
+from mlpo.types import Completion, Message, Request
+
+TokenCounter = Callable[[Sequence[Message], str], tuple[int, int]]
+"""(messages, completion) -> prompt tokens, completion tokens."""
 
 
 class Models(Protocol):
@@ -24,6 +27,9 @@ class Models(Protocol):
         Raises:
             ConfigError: there is no such model.
         """
+
+    def token_counter(self, model: str, revision: str | None) -> TokenCounter:
+        """How the model counts (messages, completion): prompt tokens and completion tokens."""
 
 
 class ModelShelf:

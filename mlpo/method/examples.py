@@ -37,5 +37,5 @@ def _example(proposals: ProposalSet, seed: int, *, solo: bool) -> tuple[Message,
     problem = proposals.problem
     shown = draw_tuples(proposals, 1, seed)[0].proposals  # a mixed tuple where there is one
     prompt = solo_messages(problem) if solo else leader_messages(problem, shown)
-    answer = leader_text(f"The right answer is {problem.target}.", problem.target)
-    return prompt[-1], Message("assistant", answer)
+    think = problem.solution or f"The answer is {problem.target}."
+    return prompt[-1], Message("assistant", leader_text(think, problem.target))

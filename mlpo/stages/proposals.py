@@ -3,52 +3,49 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 from mlpo.config import ConfigError
 from mlpo.layout import TRAIN_PROBLEMS, proposals_of
-from mlpo.method.answers import agent_answer, is_correct
+from mlpo.method.answers import Equivalent, agent_answer, is_correct
 from mlpo.method.selection import ProposalSet
 from mlpo.store import read_jsonl
 from mlpo.types import Completion, Problem
 
 
-def read_proposal_sets(
-    agents: Sequence[str], num_samples: int, *, equivalent: Callable[[str, str], bool] | None = None
-) -> list[ProposalSet]:
-    """Every training problem with each agent's first `num_samples` proposals, in the problems' order.
+def read_proposal_sets(agents: Sequence[str], *, equivalent: Equivalent | None = None) -> list[ProposalSet]:
+    """Every training problem with each agent's proposals, in the problems' order.
 
     Raises:
-        ConfigError: an agent's file is missing or lacks proposals for a problem.
+        ConfigError: an agent's file is missing, or holds more proposals for one problem than for another.
     """
     problems = list(read_jsonl(TRAIN_PROBLEMS, Problem))
     wanted = {problem.id for problem in problems}
-    found: defaultdict[str, dict[str, list[Completion]]] = defaultdict(dict)
+    found: dict[str, defaultdict[str, list[Completion]]] = {agent: defaultdict(list) for agent in agents}
     for agent in agents:
         for completion in read_jsonl(proposals_of(agent), Completion):
-            if completion.problem_id in wanted and completion.sample < num_samples:
-                found[completion.problem_id].setdefault(agent, []).append(completion)
-    return [_graded(problem, found[problem.id], agents, num_samples, equivalent) for problem in problems]
+            if completion.problem_id in wanted:
+                found[agent][completion.problem_id].append(completion)
+    _check_complete(found, problems)
+    return [_graded(p, {agent: tuple(found[agent][p.id]) for agent in agents}, equivalent) for p in problems]
+
+
+def _check_complete(found: Mapping[str, Mapping[str, Sequence[Completion]]], problems: Sequence[Problem]) -> None:
+    for agent, theirs in found.items():
+        num_samples = max(map(len, theirs.values()), default=1)
+        for problem in problems:
+            if len(theirs[problem.id]) != num_samples:
+                raise ConfigError(
+                    f"{proposals_of(agent)}: {len(theirs[problem.id])} proposals for training problem {problem.id}, "
+                    f"{num_samples} for others; run `mlpo propose {agent}`"
+                )
 
 
 def _graded(
-    problem: Problem,
-    proposals: dict[str, list[Completion]],
-    agents: Sequence[str],
-    num_samples: int,
-    equivalent: Callable[[str, str], bool] | None,
+    problem: Problem, proposals: Mapping[str, tuple[Completion, ...]], equivalent: Equivalent | None
 ) -> ProposalSet:
-    for agent in agents:
-        if len(proposals.get(agent, ())) != num_samples:
-            raise ConfigError(
-                f"{proposals_of(agent)}: {len(proposals.get(agent, ()))} proposals for training problem {problem.id}, "
-                f"propose.samples asks for {num_samples}; run `mlpo propose {agent}`"
-            )
-    return ProposalSet(
-        problem,
-        {agent: tuple(proposals[agent]) for agent in agents},
-        {
-            agent: tuple(is_correct(agent_answer(c, problem), problem, equivalent=equivalent) for c in proposals[agent])
-            for agent in agents
-        },
-    )
+    correct = {
+        agent: tuple(is_correct(agent_answer(c, problem), problem, equivalent=equivalent) for c in completions)
+        for agent, completions in proposals.items()
+    }
+    return ProposalSet(problem, proposals, correct)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import islice
+from itertools import islice, zip_longest
 
 from mlpo.config import AgentConfig, ConfigError, Params, SamplingConfig
 from mlpo.layout import SHOT_PROBLEMS
@@ -13,12 +13,12 @@ from mlpo.types import Problem, Sampling
 
 
 def agent_prompt(name: str, agent: AgentConfig) -> AgentPrompt:
-    """The agent's prompt: system message and, family by family, the first problems of the shots split.
+    """The agent's prompt: system message and the first problems of the shots split, one of each family in turn.
 
     Raises:
         ConfigError: the split holds fewer problems of a family than the agent is to be shown.
     """
-    shots: list[Problem] = []
+    shown: list[list[Problem]] = []
     for family, count in agent.shots.items():
         found = list(islice((p for p in read_jsonl(SHOT_PROBLEMS, Problem) if p.family == family), count))
         if len(found) < count:
@@ -26,8 +26,8 @@ def agent_prompt(name: str, agent: AgentConfig) -> AgentPrompt:
                 f"params.yaml: team.{name}.shots.{family}: {count} worked examples wanted, but {SHOT_PROBLEMS} "
                 f"holds {len(found)}; lower it or raise prepare.num_shots"
             )
-        shots += found
-    return AgentPrompt(name, agent.system, tuple(shots))
+        shown.append(found)
+    return AgentPrompt(name, agent.system, tuple(p for turn in zip_longest(*shown) for p in turn if p is not None))
 
 
 def sampling_of(config: SamplingConfig) -> Sampling:

@@ -1,0 +1,99 @@
+"""Stage `demonstrate`: verified corrections for the warm start (train problems, proposals -> data/demonstrations)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+from mlpo.agents.local import LocalModels
+from mlpo.agents.shelf import Models, ModelShelf, TokenCounter
+from mlpo.config import ConfigError, Params
+from mlpo.grading import is_equivalent
+from mlpo.layout import DEMONSTRATION_STATISTICS, DEMONSTRATIONS, PROBLEMS, PROPOSALS, SHOT_PROBLEMS, WORK
+from mlpo.method.demonstrations import Demonstrations, build_demonstrations, count_demonstrations
+from mlpo.method.prompts import AgentPrompt
+from mlpo.method.rounds import agent_request
+from mlpo.stages.clock import stage_clock
+from mlpo.stages.progress import progress
+from mlpo.stages.proposals import read_proposal_sets
+from mlpo.store import CompletionStore, read_jsonl, request_key, write_json_atomic, write_jsonl_atomic
+from mlpo.tracking.runs import stage_run
+from mlpo.types import LEADER, Completion, Problem, Request, Sampling
+
+OWN_SYSTEM = "You are a helpful assistant."
+OWN_SAMPLING = Sampling(temperature=0.7, top_p=0.95, max_tokens=24, stop=("\n",))
+"""The leader's own samples: short, and as varied as the agents'. They are quoted in demonstrations, which are short."""
+
+
+def run(params: Params, *, models: Models | None = None) -> None:
+    """Sample the untrained leader on the training problems and build demonstrations of its and the team's words.
+
+    Raises:
+        ConfigError: proposals are missing, or nothing could be built; nothing is written.
+    """
+    sets = read_proposal_sets(tuple(params.team), equivalent=is_equivalent)
+    problems = {s.problem.id: s.problem for s in sets}
+    total = len(problems) * params.demonstrate.leader_samples
+    outputs = [DEMONSTRATIONS, DEMONSTRATION_STATISTICS]
+    source = models or LocalModels(params.runtime)
+    with (
+        stage_clock("demonstrate") as clock,
+        stage_run("demonstrate", params, inputs=[PROBLEMS, PROPOSALS], outputs=outputs) as tracked,
+        closing(CompletionStore(WORK / "demonstrate.jsonl")) as store,
+        progress("demonstrate", total, unit="samples") as advance,
+    ):
+        shelf = ModelShelf(source, store, request_key, ledger=clock.ledger, on_done=advance)
+        requests = own_requests(params, list(problems.values()))
+        backend = shelf.backend(params.leader.model, params.leader.revision)
+        backend.check(requests)
+        own: defaultdict[str, list[Completion]] = defaultdict(list)
+        for completion in backend.generate(requests):
+            own[completion.problem_id].append(completion)
+        built = build_demonstrations(
+            sets,
+            own,
+            max_demonstrations=params.demonstrate.max_demonstrations,
+            solo_share=params.demonstrate.solo_share,
+            tuples_per_problem=params.demonstrate.tuples_per_problem,
+            seed=params.seed,
+        )
+        if not built.rows:
+            raise ConfigError(
+                f"no demonstration could be built from {len(sets)} problems ({dict(built.rejected)}); raise "
+                "demonstrate.leader_samples or propose.samples, or choose prepare.families the models half know"
+            )
+        counter = source.token_counter(params.leader.model, params.leader.revision)
+        statistics = count_demonstrations(built, problems) | {"tokens": count_tokens(built, counter)}
+        write_jsonl_atomic(DEMONSTRATIONS, built.rows)
+        write_json_atomic(DEMONSTRATION_STATISTICS, statistics)
+        tracked.log_result({"count": len(built.rows), **_flat(statistics)})
+    print(f"{DEMONSTRATIONS}: {len(built.rows)} demonstrations, {dict(statistics['by_kind'])}")
+
+
+def own_requests(params: Params, problems: Sequence[Problem]) -> list[Request]:
+    """The untrained leader alone, with one worked example of each family and no tags to keep to."""
+    examples = {p.family: p for p in reversed(list(read_jsonl(SHOT_PROBLEMS, Problem)))}
+    shots = tuple(examples[family] for family in params.prepare.families if family in examples)
+    prompt = AgentPrompt(LEADER, OWN_SYSTEM, shots)
+    return [
+        agent_request(problem, prompt, OWN_SAMPLING, params.seed, sample=sample)
+        for problem in problems
+        for sample in range(params.demonstrate.leader_samples)
+    ]
+
+
+def count_tokens(built: Demonstrations, counter: TokenCounter) -> dict[str, dict[str, int]]:
+    """Prompt and completion tokens by kind of demonstration, and in all."""
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for row in built.rows:
+        prompt, completion = counter(row.messages, row.completion)
+        for name in (row.kind, "all"):
+            counts[name].update(prompt=prompt, completion=completion)
+    return {name: dict(count) for name, count in sorted(counts.items())}
+
+
+def _flat(statistics: dict[str, Any]) -> dict[str, float]:
+    kinds = {f"kind.{kind}": count for kind, count in statistics["by_kind"].items()}
+    return kinds | {f"tokens.{name}": count for name, count in statistics["tokens"]["all"].items()}

@@ -1,0 +1,81 @@
+"""Stage `demonstrate`: only training problems, only right answers, the same bytes again, everything counted."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpo.agents.scripted import ScriptedModels
+from mlpo.config import ConfigError, Params, parse_params
+from mlpo.layout import DEMONSTRATION_STATISTICS, DEMONSTRATIONS, TRAIN_PROBLEMS
+from mlpo.stages import demonstrate, propose
+from mlpo.store import read_jsonl
+from mlpo.types import LEADER, Demonstration, Problem, Request
+
+NUM_TRAIN = 3
+
+
+def reply(request: Request) -> str:
+    """The adder is right, the guesser wrong; the leader is right in its even samples."""
+    right = int(re.findall(r"(\d+) \+ 1\?", request.messages[-1].content)[-1]) + 1
+    wrong = request.model == "guesser" or (request.model == LEADER and request.sample % 2)
+    return str(right + 100 if wrong else right)
+
+
+@pytest.fixture
+def ready(house: Path, params: Params) -> Params:
+    for agent in params.team:
+        propose.run(params, agent, models=ScriptedModels(reply))
+    return params
+
+
+def test_every_demonstration_ends_in_the_right_answer_to_a_training_problem(ready: Params) -> None:
+    demonstrate.run(ready, models=ScriptedModels(reply))
+    targets = {p.id: p.target for p in read_jsonl(TRAIN_PROBLEMS, Problem)}
+    rows = list(read_jsonl(DEMONSTRATIONS, Demonstration))
+    assert len(rows) >= 4 * NUM_TRAIN
+    for row in rows:
+        assert row.completion.endswith(f"<answer>{targets[row.problem_id]}</answer>")
+    kinds = {row.kind for row in rows}
+    assert kinds == {"overrule_majority", "backtrack", "solo_confirm", "solo_backtrack"}
+
+
+def test_the_statistics_count_what_was_written(ready: Params) -> None:
+    demonstrate.run(ready, models=ScriptedModels(reply))
+    rows = list(read_jsonl(DEMONSTRATIONS, Demonstration))
+    statistics = json.loads(DEMONSTRATION_STATISTICS.read_text())
+    assert statistics["count"] == len(rows) == sum(statistics["by_kind"].values())
+    # a word is a token of the scripted models
+    assert statistics["tokens"]["all"]["completion"] == sum(len(row.completion.split()) for row in rows)
+    one = statistics["tokens"]["solo_confirm"]["completion"]
+    assert one == sum(len(row.completion.split()) for row in rows if row.kind == "solo_confirm")
+
+
+def test_the_second_run_makes_no_model_call_and_the_same_bytes(ready: Params) -> None:
+    first = ScriptedModels(reply)
+    demonstrate.run(ready, models=first)
+    assert first.backend.num_generations == NUM_TRAIN * ready.demonstrate.leader_samples
+    written = [path.read_bytes() for path in (DEMONSTRATIONS, DEMONSTRATION_STATISTICS)]
+    second = ScriptedModels(reply)
+    demonstrate.run(ready, models=second)
+    assert second.opened == []
+    assert [path.read_bytes() for path in (DEMONSTRATIONS, DEMONSTRATION_STATISTICS)] == written
+
+
+def test_the_leader_samples_alone_with_one_example_a_family(ready: Params) -> None:
+    requests = demonstrate.own_requests(ready, list(read_jsonl(TRAIN_PROBLEMS, Problem)))
+    assert [m.content for m in requests[0].messages] == [demonstrate.OWN_SYSTEM, "20 + 1?", "21", "2 + 1?"]
+    assert len({(r.problem_id, r.sample, r.seed) for r in requests}) == NUM_TRAIN * 4
+
+
+def test_if_nothing_can_be_built_it_says_what_to_change(house: Path, raw_params: dict[str, Any]) -> None:
+    params = parse_params(raw_params)
+    for agent in params.team:
+        propose.run(params, agent, models=ScriptedModels(lambda _: "nothing"))
+    with pytest.raises(ConfigError, match=r"no demonstration could be built from 3 problems .*leader_samples"):
+        demonstrate.run(params, models=ScriptedModels(lambda _: "nothing"))
+    assert not DEMONSTRATIONS.exists()
