@@ -1,0 +1,85 @@
+"""What both trainers tell Hugging Face's Trainer about this machine, and what they read from it."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import resource
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from mlpo.models.load import LoadedModel
+from mlpo.training.checkpoints import trainable_weights
+
+
+def quiet_libraries() -> None:
+    """Errors only from transformers, TRL, accelerate and datasets; no telemetry; no progress bars of theirs."""
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    import datasets
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    for name in ("trl", "accelerate", "datasets"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def trainer_arguments(
+    folder: Path, device: torch.device, compute_dtype: torch.dtype, *, seed: int, save_steps: int
+) -> dict[str, Any]:
+    """The arguments that have nothing to do with the method."""
+    return {
+        "output_dir": str(folder),
+        "use_cpu": device.type == "cpu",
+        "bf16": compute_dtype == torch.bfloat16,
+        "gradient_checkpointing": False,
+        "seed": seed,
+        "save_strategy": "steps",
+        "save_steps": save_steps,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # a loss that is not finite must be seen, not averaged away
+        "report_to": "none",
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        "dataloader_pin_memory": False,
+        "weight_decay": 0.0,
+    }
+
+
+def copy_in(leader: LoadedModel, dtype: torch.dtype) -> LoadedModel:
+    """A copy of the leader to sample from, in another dtype."""
+    return replace(leader, model=copy.deepcopy(leader.model).to(dtype).eval(), dtype=dtype)  # type: ignore[arg-type]
+
+
+def copy_weights(source: PreTrainedModel, target: PreTrainedModel) -> None:
+    """Bring a sampling copy up to date: only what training changes is copied."""
+    changed = trainable_weights(source)
+    with torch.no_grad():
+        for name, weight in target.named_parameters():
+            if name in changed:
+                weight.copy_(changed[name])
+
+
+def frozen_copy(model: PreTrainedModel) -> PreTrainedModel:
+    """The model as it is now, for good. What training does not change is shared, not copied."""
+    shared: dict[int, Any] = {id(p): p for p in model.parameters() if not p.requires_grad}
+    frozen: PreTrainedModel = copy.deepcopy(model, shared).eval()
+    for weight in frozen.parameters():
+        if id(weight) not in shared:
+            weight.requires_grad_(False)
+    return frozen
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """The most memory held so far: the GPU's, or this process's on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

@@ -1,0 +1,240 @@
+"""MLPO on TRL's GRPOTrainer: TRL drives the steps; roll-outs, packing and the objective are ours.
+
+TRL 1.16 calls `_prepare_inputs` for a batch of prompts and `_compute_loss` for what is to be learned from it; both
+are replaced here. The promise, held by a test: loss and gradients equal `mlpo.method.objective` on the whole batch,
+computed without packing and in one piece.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import Tensor, nn
+from transformers import PrinterCallback
+from trl import GRPOConfig, GRPOTrainer
+
+from mlpo.config import ConfigError, RuntimeConfig, TrainMlpoConfig
+from mlpo.method.objective import carries_signal, group_advantages
+from mlpo.models.load import LoadedModel, render, trainable_parameters
+from mlpo.training.checkpoints import SmallCheckpoints
+from mlpo.training.guards import Guards, TrainingStopped
+from mlpo.training.journal import MLPO_COLUMNS, curve_row, rollout_rows
+from mlpo.training.machine import (
+    copy_in,
+    copy_weights,
+    frozen_copy,
+    peak_memory_mib,
+    quiet_libraries,
+    trainer_arguments,
+)
+from mlpo.training.plan import TrainingPrompt
+from mlpo.training.progress import Meter
+from mlpo.training.rollouts import Roller, RolloutGroup, reward_totals, rollout_metrics
+from mlpo.training.update import Part, check_prompt_lengths, make_parts, part_loss
+from mlpo.training.workspace import Workspace
+
+Log = Callable[[Mapping[str, float], int], None]
+"""metrics, step -> None: gets everything, clocks and memory included."""
+
+
+class MlpoTrainer(SmallCheckpoints, GRPOTrainer):
+    """GRPO on prompts that hold a team's proposals."""
+
+    def __init__(
+        self,
+        leader: LoadedModel,
+        plan: Sequence[TrainingPrompt],
+        config: TrainMlpoConfig,
+        *,
+        roller: Roller,
+        runtime: RuntimeConfig,
+        workspace: Workspace,
+        on_step: Callable[[dict[str, float]], None],
+        compute_dtype: torch.dtype = torch.float32,
+    ) -> None:
+        trainable_parameters(leader.model, config.trainable_layers)
+        self._config, self._roller, self._runtime = config, roller, runtime
+        self._plan, self._workspace, self._on_step = plan, workspace, on_step
+        self._leader = leader
+        self._sampler = leader if compute_dtype == torch.float32 else copy_in(leader, compute_dtype)
+        self._reference = frozen_copy(leader.model) if config.beta > 0 else None
+        self._parts: list[Part] | None = None
+        self._rollout: dict[str, float] = {}
+        self._sums: dict[str, float] = {}
+        super().__init__(
+            model=leader.model,
+            reward_funcs=_scored_with_the_rollout,
+            args=_arguments(config, workspace, leader.device, compute_dtype, seed=roller.seed),
+            train_dataset=Dataset.from_dict({"prompt": [""] * len(plan), "index": range(len(plan))}),
+            processing_class=leader.tokenizer,
+        )
+        self.remove_callback(PrinterCallback)
+        if self.accelerator.num_processes > 1:
+            raise ConfigError("train_mlpo trains in one process; start it without a distributed launcher")
+
+    def _prepare_inputs(self, generation_batch: Any) -> list[Part]:  # type: ignore[override] # what we pass on is ours
+        """New roll-outs whenever the last ones are used up, else the same again."""
+        if self._step % self.num_iterations == 0 or self._parts is None:
+            # TRL's sampler repeats each row G times, next to each other.
+            prompts = [self._plan[row["index"]] for row in generation_batch[:: self.num_generations]]
+            groups = self._rolled_out(prompts)
+            rewards_PG = reward_totals(groups, self._config.format_weight)
+            self._record(groups, rewards_PG)
+            budget = self._runtime.micro_batch_tokens
+            self._parts = make_parts(groups, rewards_PG, self._config, budget, self.args.device)
+        return self._parts
+
+    def _rolled_out(self, prompts: Sequence[TrainingPrompt]) -> list[RolloutGroup]:
+        began = time.perf_counter()
+        if self._sampler is not self._leader:
+            copy_weights(self._leader.model, self._sampler.model)
+        self._sampler.model.eval()
+        groups = self._roller.roll_out(self._sampler, prompts, self.state.global_step + 1)
+        seconds = time.perf_counter() - began
+        num_tokens = sum(len(d.token_ids) for g in groups for d in g.drawn)
+        self._rollout = {"rollout_seconds": seconds, "rollout_tokens_per_second": num_tokens / seconds}
+        return groups
+
+    def _record(self, groups: Sequence[RolloutGroup], rewards_PG: Tensor) -> None:
+        advantages_PG = group_advantages(rewards_PG, scale=self._config.scale_rewards)
+        rows = rollout_rows(groups, advantages_PG, rewards_PG, self.state.global_step + 1)
+        self._workspace.rollouts.append(rows)
+        self._rollout |= rollout_metrics(groups, rewards_PG, carries_signal(rewards_PG))
+
+    def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+        """The gradient of the whole batch, added up over its parts."""
+        parts = self._prepare_inputs(inputs)
+        model.train()
+        self._sums = dict.fromkeys(("tokens", "clipped", "kl", "entropy", "packed_tokens"), 0.0)
+        self._update_began = time.perf_counter()
+        total = torch.zeros((), device=self.args.device)
+        for part in parts:
+            with self.accelerator.autocast():
+                loss = self.compute_loss(model, part)
+            self.accelerator.backward(loss)
+            total += loss.detach()
+        self._step += 1
+        return total
+
+    def _compute_loss(self, model: nn.Module, inputs: Part) -> Tensor:
+        """One part's share of the batch's loss."""
+        found = part_loss(self._leader.model, self._reference, inputs, self._config)
+        self._sums["tokens"] += float(found.policy.num_tokens)
+        self._sums["clipped"] += float(found.policy.num_clipped)
+        self._sums["kl"] += float(found.policy.kl_sum)
+        self._sums["entropy"] += float(found.entropy_sum)
+        self._sums["packed_tokens"] += inputs.num_tokens
+        return found.policy.loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """One step is done: hand its metrics on. TRL's closing summary is not a step."""
+        if "loss" not in logs:
+            return
+        seconds = time.perf_counter() - self._update_began
+        tokens = self._sums["tokens"]
+        metrics = {"step": float(self.state.global_step), **self._rollout}
+        metrics |= {name: float(logs[name]) for name in ("loss", "grad_norm", "learning_rate") if name in logs}
+        if tokens:
+            metrics |= {"clipped_ratio": self._sums["clipped"] / tokens, "entropy": self._sums["entropy"] / tokens}
+        if tokens and self._reference is not None:
+            metrics["kl"] = self._sums["kl"] / tokens
+        metrics |= {"update_seconds": seconds, "update_tokens_per_second": self._sums["packed_tokens"] / seconds}
+        self._on_step(metrics | {"peak_memory_mib": peak_memory_mib(self.args.device)})
+
+
+def train_mlpo(
+    leader: LoadedModel,
+    plan: Sequence[TrainingPrompt],
+    config: TrainMlpoConfig,
+    *,
+    roller: Roller,
+    runtime: RuntimeConfig,
+    workspace: Workspace,
+    log: Log = lambda metrics, step: None,
+    compute_dtype: torch.dtype = torch.float32,
+) -> None:
+    """Train the leader's float32 weights in place, going on from the workspace's checkpoint if it holds one.
+
+    Args:
+        plan: `prompts_per_step` prompts for each batch of roll-outs, in order.
+        compute_dtype: bfloat16 computes the update under autocast, and samples from a bfloat16 copy of the weights.
+    Raises:
+        ConfigError: a prompt does not fit the context or the token budget.
+        TrainingStopped: a guard found that nothing is learned.
+    """
+    if config.steps == 0:
+        return
+    quiet_libraries()
+    lengths = [len(render(leader.tokenizer, p.messages)) for p in plan]
+    check_prompt_lengths(lengths, config, runtime.micro_batch_tokens, leader.max_context_tokens)
+    start = workspace.rewind()
+    with Meter("train_mlpo", config.steps, start=start) as meter:
+        guards = Guards(config, warn=lambda message: meter.say(f"warning: {message}"))
+        for row in workspace.curve.rows():
+            guards.observe(row, quiet=True)
+
+        def on_step(metrics: dict[str, float]) -> None:
+            step = int(metrics["step"])
+            workspace.curve.append([curve_row(metrics, MLPO_COLUMNS)])
+            log({name: value for name, value in metrics.items() if name != "step"}, step)
+            meter.step(step, _summary(metrics))
+            guards.observe(metrics)
+
+        trainer = MlpoTrainer(
+            leader, plan, config, roller=roller, runtime=runtime, workspace=workspace, on_step=on_step,
+            compute_dtype=compute_dtype,
+        )  # fmt: skip
+        checkpoint = workspace.checkpoint()
+        try:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except TrainingStopped as stop:
+            raise TrainingStopped(f"{stop}. The roll-outs lie in {workspace.set_aside()}/rollouts.jsonl") from None
+    leader.model.eval()
+
+
+def num_planned_prompts(config: TrainMlpoConfig) -> int:
+    """How many prompts a run goes through: a batch of roll-outs serves `updates_per_batch` steps."""
+    return math.ceil(config.steps / config.updates_per_batch) * config.prompts_per_step
+
+
+def _arguments(
+    config: TrainMlpoConfig, workspace: Workspace, device: torch.device, compute_dtype: torch.dtype, *, seed: int
+) -> GRPOConfig:
+    # A checkpoint falls between two batches of roll-outs, never between two updates on one.
+    save_steps = math.ceil(config.save_steps / config.updates_per_batch) * config.updates_per_batch
+    return GRPOConfig(
+        **trainer_arguments(workspace.folder, device, compute_dtype, seed=seed, save_steps=save_steps),
+        max_steps=config.steps,
+        per_device_train_batch_size=config.prompts_per_step * config.group_size,
+        num_generations=config.group_size,
+        num_iterations=config.updates_per_batch,
+        shuffle_dataset=False,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="constant_with_warmup",
+        warmup_steps=config.warmup_steps,
+        max_grad_norm=config.max_grad_norm,
+        temperature=config.temperature,
+        max_completion_length=config.max_completion_tokens,
+        loss_type=config.loss_type,
+        scale_rewards="group" if config.scale_rewards else "none",
+        epsilon=config.epsilon_low,
+        epsilon_high=config.epsilon_high,
+        beta=0.0,  # else TRL would load a reference from the hub; ours is a copy of what training starts from
+    )
+
+
+def _scored_with_the_rollout(*_: Any, **__: Any) -> list[float | None]:
+    """TRL asks for a reward function; ours runs with the roll-outs, so this one is never called."""
+    raise AssertionError("the roll-outs are scored by Roller")
+
+
+def _summary(metrics: Mapping[str, float]) -> str:
+    return (
+        f"reward {metrics.get('reward', math.nan):.2f}  correct {metrics.get('correct', math.nan):.2f}  "
+        f"no signal {metrics['zero_signal_share']:.0%}  truncated {metrics['truncated_rate']:.0%}"
+    )

@@ -1,0 +1,206 @@
+"""The warm start on TRL's SFTTrainer: imitate the demonstrations, loss on completion tokens only.
+
+A step's demonstrations go through the model sorted by length, in parts under the token budget, so that little is
+padded; the loss is the mean over all completion tokens of the step, whatever the parts.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import Tensor, nn
+from transformers import PrinterCallback
+from trl import SFTConfig, SFTTrainer
+
+from mlpo.config import ConfigError, RuntimeConfig, TrainSftConfig
+from mlpo.method.seeds import derive_seed
+from mlpo.models.load import LoadedModel, trainable_parameters
+from mlpo.training.checkpoints import SmallCheckpoints
+from mlpo.training.encode import IGNORED, EncodedDemonstration, check_context, encode_demonstration
+from mlpo.training.journal import SFT_COLUMNS, curve_row
+from mlpo.training.machine import peak_memory_mib, quiet_libraries, trainer_arguments
+from mlpo.training.progress import Meter
+from mlpo.training.workspace import Workspace
+from mlpo.types import Demonstration
+
+Log = Callable[[Mapping[str, float], int], None]
+"""metrics, step -> None: gets everything, clocks and memory included."""
+
+
+class WarmStartTrainer(SmallCheckpoints, SFTTrainer):
+    """SFT on demonstrations that are already tokens, in the order given."""
+
+    def __init__(
+        self,
+        leader: LoadedModel,
+        order: Sequence[EncodedDemonstration],
+        config: TrainSftConfig,
+        *,
+        seed: int,
+        runtime: RuntimeConfig,
+        workspace: Workspace,
+        on_step: Callable[[dict[str, float]], None],
+        compute_dtype: torch.dtype = torch.float32,
+    ) -> None:
+        trainable_parameters(leader.model, config.trainable_layers)
+        self._runtime, self._on_step = runtime, on_step
+        self._pad = int(leader.tokenizer.pad_token_id or 0)
+        rows = {
+            "input_ids": [[*e.prompt, *e.completion] for e in order],
+            "labels": [e.labels for e in order],
+        }
+        super().__init__(
+            model=leader.model,
+            args=_arguments(config, len(order), workspace, leader.device, compute_dtype, seed=seed),
+            data_collator=_as_they_are,
+            train_dataset=Dataset.from_dict(rows),
+            processing_class=leader.tokenizer,
+        )
+        self.remove_callback(PrinterCallback)
+        if self.accelerator.num_processes > 1:
+            raise ConfigError("train_sft trains in one process; start it without a distributed launcher")
+
+    def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+        """The gradient of the whole step, added up over its parts."""
+        model.train()
+        self._began = time.perf_counter()
+        self._num_tokens = sum(len(row["input_ids"]) for row in inputs)
+        self._weights: list[float] = []
+        num_learned = torch.tensor(sum(label != IGNORED for row in inputs for label in row["labels"]))
+        total = torch.zeros((), device=self.args.device)
+        for part in length_sorted_parts(inputs, self._runtime.micro_batch_tokens):
+            batch = collate(part, self._pad, self.args.device)
+            self._weights.append(float((batch["labels"] != IGNORED).sum() / num_learned))
+            with self.accelerator.autocast():
+                loss: Tensor = self.compute_loss(model, batch, num_items_in_batch=num_learned)  # type: ignore[no-untyped-call]
+            self.accelerator.backward(loss)
+            total += loss.detach()
+        return total
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """One step is done: hand its metrics on. TRL's closing summary is not a step."""
+        if "loss" not in logs:
+            return
+        seconds = time.perf_counter() - self._began
+        seen = self._metrics["train"]
+        metrics = {"step": float(self.state.global_step)}
+        metrics |= {name: float(logs[name]) for name in ("loss", "grad_norm", "learning_rate") if name in logs}
+        for name, theirs in (("token_accuracy", "mean_token_accuracy"), ("entropy", "entropy")):
+            metrics[name] = sum(w * v for w, v in zip(self._weights, seen[theirs], strict=True))
+        seen.clear()
+        metrics |= {"update_seconds": seconds, "update_tokens_per_second": self._num_tokens / seconds}
+        self._on_step(metrics | {"peak_memory_mib": peak_memory_mib(self.args.device)})
+
+
+def train_sft(
+    leader: LoadedModel,
+    demonstrations: Sequence[Demonstration],
+    config: TrainSftConfig,
+    *,
+    seed: int,
+    runtime: RuntimeConfig,
+    workspace: Workspace,
+    log: Log = lambda metrics, step: None,
+    compute_dtype: torch.dtype = torch.float32,
+) -> None:
+    """Train the leader's float32 weights in place, going on from the workspace's checkpoint if it holds one.
+
+    Raises:
+        ConfigError: no demonstrations, or one that cannot be learned from.
+    """
+    if config.epochs == 0:
+        return
+    if not demonstrations:
+        raise ConfigError(
+            "train_sft: there are no demonstrations; set train_sft.epochs to 0 to go without a warm start"
+        )
+    quiet_libraries()
+    encoded = [encode_demonstration(leader.tokenizer, d) for d in demonstrations]
+    check_context(encoded, leader.max_context_tokens)
+    order = epochs_in_order(encoded, config.epochs, seed)
+    start = workspace.rewind()
+    with Meter("train_sft", num_steps(len(order), config), start=start) as meter:
+
+        def on_step(metrics: dict[str, float]) -> None:
+            step = int(metrics["step"])
+            workspace.curve.append([curve_row(metrics, SFT_COLUMNS)])
+            log({name: value for name, value in metrics.items() if name != "step"}, step)
+            meter.step(step, f"loss {metrics['loss']:.3f}  token accuracy {metrics['token_accuracy']:.2f}")
+            if not math.isfinite(metrics["loss"]):
+                raise RuntimeError(
+                    f"step {step}: the loss is {metrics['loss']}; lower train_sft.learning_rate "
+                    f"(now {config.learning_rate}), or set runtime.dtype to float32"
+                )
+
+        trainer = WarmStartTrainer(
+            leader, order, config, seed=seed, runtime=runtime, workspace=workspace, on_step=on_step,
+            compute_dtype=compute_dtype,
+        )  # fmt: skip
+        checkpoint = workspace.checkpoint()
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    leader.model.eval()
+
+
+def _as_they_are(rows: list[Any]) -> Any:
+    return rows
+
+
+def num_steps(num_demonstrations: int, config: TrainSftConfig) -> int:
+    """Optimizer steps for so many demonstrations, those of later epochs counted again."""
+    return math.ceil(num_demonstrations / config.batch_size)
+
+
+def epochs_in_order(encoded: Sequence[EncodedDemonstration], epochs: int, seed: int) -> list[EncodedDemonstration]:
+    """Every demonstration once per epoch, each epoch in its own random order."""
+    rng = random.Random(derive_seed(seed, "train_sft"))
+    return [e for _ in range(epochs) for e in rng.sample(list(encoded), len(encoded))]
+
+
+def length_sorted_parts(rows: Sequence[Mapping[str, Any]], max_tokens: int) -> list[list[Mapping[str, Any]]]:
+    """Rows of like length together, each part at most `max_tokens` with its padding (or one row)."""
+    parts: list[list[Mapping[str, Any]]] = []
+    for row in sorted(rows, key=lambda r: -len(r["input_ids"])):
+        if parts and len(parts[-1][0]["input_ids"]) * (len(parts[-1]) + 1) <= max_tokens:
+            parts[-1].append(row)
+        else:
+            parts.append([row])
+    return parts
+
+
+def collate(rows: Sequence[Mapping[str, Any]], pad: int, device: torch.device) -> dict[str, Tensor]:
+    """Right-padded tensors."""
+    width = max(len(r["input_ids"]) for r in rows)
+
+    def padded(values: Sequence[Sequence[int]], filler: int) -> Tensor:
+        return torch.tensor([[*v, *[filler] * (width - len(v))] for v in values], device=device)
+
+    return {
+        "input_ids": padded([r["input_ids"] for r in rows], pad),
+        "attention_mask": padded([[1] * len(r["input_ids"]) for r in rows], 0),
+        "labels": padded([r["labels"] for r in rows], IGNORED),
+    }
+
+
+def _arguments(
+    config: TrainSftConfig, num_rows: int, workspace: Workspace, device: torch.device, compute_dtype: torch.dtype,
+    *, seed: int,
+) -> SFTConfig:  # fmt: skip
+    shared = trainer_arguments(workspace.folder, device, compute_dtype, seed=seed, save_steps=config.save_steps)
+    return SFTConfig(
+        **shared | {"weight_decay": config.weight_decay},
+        max_steps=num_steps(num_rows, config),
+        per_device_train_batch_size=config.batch_size,
+        train_sampling_strategy="sequential",
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=config.warmup_steps,
+        max_grad_norm=config.max_grad_norm,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )

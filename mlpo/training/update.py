@@ -1,0 +1,131 @@
+"""What is learned from a batch of roll-outs: the groups with signal, packed into parts whose losses add up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from mlpo.config import ConfigError, TrainMlpoConfig
+from mlpo.method.objective import PolicyLoss, carries_signal, group_advantages, policy_loss
+from mlpo.models.packed import Group, PackedBatch, pack, packed_logprobs
+from mlpo.training.rollouts import RolloutGroup
+
+
+@dataclass
+class Part:
+    """What goes through the model at once: some groups of a batch."""
+
+    batch: PackedBatch
+    advantages: Tensor
+    """[N]"""
+    num_completions: int
+    """Of the whole batch, groups without signal included."""
+    old_logprobs: Tensor | None = None
+    """[N, T] log pi_old. In the first update on a batch it is log pi itself, so no pass of its own is spent on it."""
+    reference_logprobs: Tensor | None = None
+    """[N, T] log pi_ref, kept for the next update too."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens that go through the model."""
+        return sum(g.num_tokens for g in self.batch.groups)
+
+
+class PartLoss(NamedTuple):
+    """One part's share of the loss, and its sum of token entropies."""
+
+    policy: PolicyLoss
+    entropy_sum: Tensor
+
+
+def make_parts(
+    groups: Sequence[RolloutGroup], rewards_PG: Tensor, config: TrainMlpoConfig, max_tokens: int, device: torch.device
+) -> list[Part]:
+    """Pack the completions that have a reward, of the groups that carry signal.
+
+    Args:
+        rewards_PG: NaN where the reward raised.
+        max_tokens: budget of one part; a group that is larger is cut between completions.
+    """
+    advantages_PG = group_advantages(rewards_PG, scale=config.scale_rewards)
+    signal_P = carries_signal(rewards_PG)
+    pieces: list[Group] = []
+    members: list[list[tuple[int, int]]] = []
+    for slot, group in enumerate(groups):
+        if not signal_P[slot]:
+            continue
+        rewarded = [i for i in range(len(group.drawn)) if not rewards_PG[slot, i].isnan()]
+        for some in _pieces(group, rewarded, max_tokens):
+            pieces.append(Group(group.prompt_tokens, tuple(group.drawn[i].token_ids for i in some)))
+            members.append([(slot, i) for i in some])
+    parts = []
+    for batch in pack(pieces, max_tokens):
+        where = [members[piece][k] for piece, k in batch.index]
+        advantages = torch.stack([advantages_PG[slot, i] for slot, i in where]).to(device)
+        parts.append(Part(batch, advantages, rewards_PG.numel()))
+    return parts
+
+
+def _pieces(group: RolloutGroup, indices: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
+    """Indices in order, cut where the prompt and its completions would pass the budget."""
+    piece: list[int] = []
+    used = len(group.prompt_tokens)
+    for index in indices:
+        length = len(group.drawn[index].token_ids)
+        if piece and used + length > max_tokens:
+            yield piece
+            piece, used = [], len(group.prompt_tokens)
+        piece.append(index)
+        used += length
+    if piece:
+        yield piece
+
+
+def part_loss(
+    model: PreTrainedModel, reference: PreTrainedModel | None, part: Part, config: TrainMlpoConfig
+) -> PartLoss:
+    """The objective on one part. Remembers pi_old and pi_ref in the part, for the next update on the same batch."""
+    found = packed_logprobs(model, part.batch, temperature=config.temperature)
+    if part.old_logprobs is None:
+        part.old_logprobs = found.logprobs_NT.detach()
+    if reference is not None and part.reference_logprobs is None:
+        with torch.no_grad():
+            part.reference_logprobs = packed_logprobs(reference, part.batch, temperature=config.temperature).logprobs_NT
+    loss = policy_loss(
+        found.logprobs_NT,
+        part.old_logprobs,
+        part.advantages,
+        found.mask_NT,
+        num_completions=part.num_completions,
+        max_completion_tokens=config.max_completion_tokens,
+        loss_type=config.loss_type,
+        epsilon_low=config.epsilon_low,
+        epsilon_high=config.epsilon_high,
+        beta=config.beta,
+        reference_logprobs_NT=part.reference_logprobs,
+    )
+    return PartLoss(loss, found.entropy_NT.sum())
+
+
+def check_prompt_lengths(lengths: Sequence[int], config: TrainMlpoConfig, max_tokens: int, max_context: int) -> None:
+    """Refuse prompts before the run that would fail in its middle.
+
+    Raises:
+        ConfigError: prompt and completion together pass the model's context or the budget of a part.
+    """
+    longest = max(lengths, default=0) + config.max_completion_tokens
+    for limit, mend in (
+        (max_context, "the leader's context; lower train_mlpo.max_completion_tokens or shorten the proposals"),
+        (max_tokens, f"runtime.micro_batch_tokens; raise it to at least {longest}"),
+    ):
+        over = sum(length + config.max_completion_tokens > limit for length in lengths)
+        if over:
+            raise ConfigError(
+                f"train_mlpo: {over} of {len(lengths)} prompts with {config.max_completion_tokens} completion tokens "
+                f"pass {limit} tokens (the longest has {longest}), {mend}"
+            )
