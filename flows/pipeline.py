@@ -53,7 +53,7 @@ def stage_graph(folder: Path) -> dict[str, list[str]]:
         graph = repo.index.graph  # edges lead from a stage to what it needs
         written = {stage: place for place, stage in enumerate(repo.index.stages)}
         order = networkx.lexicographical_topological_sort(graph.reverse(), key=written.__getitem__)
-        return {stage.addressing: [need.addressing for need in graph.successors(stage)] for stage in order}
+        return {stage.name: [need.name for need in graph.successors(stage)] for stage in order}
 
 
 def _bring_up_to_date(folder: Path, only: list[StageName] | None) -> State[Any]:
@@ -66,7 +66,8 @@ def _bring_up_to_date(folder: Path, only: list[StageName] | None) -> State[Any]:
         waits = [states[need] for need in needs if need in states]
         states[stage] = run_stage(stage, folder, wait_for=waits, return_state=True)
         if not states[stage].is_completed():
-            return states[stage]
+            # A new state: Prefect would show a task's own as "1/1 states failed"
+            return Failed(message=states[stage].message, data=states[stage].data)
         done = 100.0 * len(states) / len(graph)
         update_progress_artifact(progress, done, description=f"{stage}: {states[stage].name}")
     _show_results(folder)

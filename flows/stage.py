@@ -30,7 +30,10 @@ PROGRESS_SECONDS = 10
 UP_TO_DATE = "up to date"
 
 _NOTHING_TO_DO = ("didn't change, skipping", "is cached - skipping run")
-_DVC_SAYS = re.compile(r"ERROR: |WARNING: |Running stage |> |Updating lock file|Use `dvc push`|To track|\s*git add |$")
+_DVC_SAYS = re.compile(r"ERROR: |WARNING: |Running stage |> ")
+_DVC_ADVISES = re.compile(
+    r"(Generating|Updating) lock file|Data and pipelines|To track|To enable|Use `dvc push`|\s*(git add|dvc config) |$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,9 @@ def repro(stage: str, folder: Path, *, log: Any = print, flow_run_id: str = "") 
         try:
             assert process.stdout is not None
             for line in _lines(process.stdout):
-                log(line)
-                lines.append(line)
+                if not _DVC_ADVISES.match(line):
+                    log(line)
+                    lines.append(line)
             code = process.wait()
         finally:
             end_group(process.pid)

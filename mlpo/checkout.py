@@ -1,7 +1,7 @@
 """Where a run works: the checkout itself, or for other parameters a git worktree that shares its DVC cache.
 
-A worktree is a folder a person can enter: the very files of the checkout (uncommitted and new ones too), params.yaml as
-asked for, a dvc.lock of its own. So a run with overrides leaves the checkout alone, two of them never meet, and one that
+A worktree is a folder a person can enter: the very files of the checkout (uncommitted and new ones too), params.yaml
+as asked for, a dvc.lock of its own. So a run with overrides leaves the checkout alone, two of them never meet, and one that
 was stopped goes on, since equal overrides lead to the same folder (a DVC experiment in a temporary folder starts anew).
 """
 

@@ -56,6 +56,7 @@ def run(
 
     overrides = merge(parse_assignments(changes or []), {} if seed is None else {"seed": seed})
     parse_params(merge(_raw_params(), overrides), source="overrides")  # refuse here, before a server starts
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")  # a new database is slow to make
     sys.stdout.flush()
     command = [sys.executable, "-m", "flows.pipeline", json.dumps({"overrides": overrides})]
     os.execv(sys.executable, command)  # noqa: S606 - the flow takes this process's place: its signals, its exit code

@@ -1,0 +1,33 @@
+# A Prefect worker with everything a stage needs. The checkout comes along with its history: DVC and worktrees work in it.
+#   docker build -t mlpo .
+#   docker run -e PREFECT_API_URL=http://host:4200/api -e MLFLOW_TRACKING_URI=http://host:5000 mlpo
+FROM python:3.11-slim-bookworm
+
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git make \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --create-home --uid 1000 mlpo
+
+ENV PATH=/opt/venv/bin:$PATH \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PYTHONUNBUFFERED=1 \
+    DO_NOT_TRACK=1 \
+    HF_HUB_DISABLE_TELEMETRY=1 \
+    MLFLOW_DISABLE_TELEMETRY=true \
+    TOKENIZERS_PARALLELISM=false
+
+# The lock alone, so that a change of code does not install again.
+WORKDIR /app
+COPY requirements.lock ./
+RUN python -m venv /opt/venv \
+    && pip install --constraint requirements.lock torch==2.13.0 \
+    && pip install --no-deps --requirement requirements.lock
+
+COPY --chown=mlpo:mlpo . .
+RUN pip install --no-deps --no-build-isolation --editable . \
+    && chown mlpo:mlpo /app
+
+USER mlpo
+# Exec form: the worker is process 1's child and gets SIGTERM; it ends its flows, and they end their stages.
+CMD ["prefect", "worker", "start", "--pool", "local", "--type", "process", "--limit", "1"]

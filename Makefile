@@ -1,0 +1,59 @@
+# make run [SEED=n]   the whole pipeline; with a seed, in a worktree of its own
+# make test           fast tests              make lint      style, types, import rings
+# make prefect        Prefect's UI            make worker    deployments, and the worker that runs them
+# make mlflow         MLflow's UI
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := run
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+SEED ?=
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+export TOKENIZERS_PARALLELISM := false
+export DO_NOT_TRACK := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS ?= 120
+
+.PHONY: run test lint prefect worker mlflow install
+run: install
+	mlpo run $(if $(SEED),--seed $(SEED))
+
+test: install
+	OMP_NUM_THREADS=1 pytest
+
+lint: install
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+prefect: install
+	@echo "Prefect: http://127.0.0.1:4200"
+	prefect server start
+
+worker: install
+	PREFECT_API_URL=$${PREFECT_API_URL:-http://127.0.0.1:4200/api} prefect --no-prompt deploy --all
+	PREFECT_API_URL=$${PREFECT_API_URL:-http://127.0.0.1:4200/api} prefect worker start --pool local --type process --limit 1
+
+mlflow: install
+	@echo "MLflow: http://127.0.0.1:5000"
+	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
+
+install: $(STAMP)
+
+# torch first and with its own dependencies, which differ by platform (the CUDA build needs more); the rest exactly as locked.
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@

@@ -1,0 +1,143 @@
+"""The flow through a real Prefect server and worker: deployments, retries, refusals, cancellation, worktrees."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import httpx
+import psutil
+import pytest
+import yaml
+
+from flows.parameters import StageName
+from flows.pipeline import stage_graph
+from tests.flows.conftest import ROOT, MakeCheckout, Prefect, eventually, running
+
+KEEPS_SEED = "mkdir -p data/problems; grep ^seed params.yaml > data/problems/seed"
+SLEEPS = "echo $$ > pids; sleep 601 & echo $! >> pids; wait"
+
+
+def test_the_order_is_dvcs_own_graph() -> None:
+    graph = stage_graph(ROOT)
+    agents = [f"propose@{name}" for name in yaml.safe_load((ROOT / "params.yaml").read_text())["team"]]
+    assert list(graph) == ["prepare", *agents, "demonstrate", "train_sft", "train_mlpo", "evaluate", "register"]
+    assert graph["propose@geo"] == ["prepare"]
+    assert set(graph["demonstrate"]) == {"prepare", *agents}
+
+
+def test_the_flows_form_offers_every_stage_of_dvc() -> None:
+    assert set(get_args(StageName)) == {stage.partition("@")[0] for stage in stage_graph(ROOT)}
+
+
+def test_every_stage_and_the_pipeline_have_a_deployment_with_a_description() -> None:
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    described = {each["name"]: each.get("parameters", {}).get("stages") for each in deployments if each["description"]}
+    expected = {"pipeline": None, "promote": None} | {name: [name] for name in get_args(StageName)}
+    assert described == expected
+
+
+@pytest.mark.slow
+def test_a_transient_failure_is_retried_and_what_is_done_is_skipped(
+    prefect: Prefect, make_checkout: MakeCheckout
+) -> None:
+    checkout = make_checkout(cmd=f"test -e tried || {{ touch tried; exit 75; }}; {KEEPS_SEED}")
+    prefect.deploy(checkout, "prepare")
+    first = prefect.start("prepare")
+    assert prefect.end(first)[0] == "COMPLETED"
+    (task_run,) = prefect.task_runs(first)
+    assert (task_run["name"], task_run["run_count"]) == ("prepare", 2)
+    assert (checkout / "data/problems/seed").read_text() == "seed: 0\n"
+    second = prefect.start("prepare")
+    assert prefect.end(second) == ("COMPLETED", f"0 of 1 stages ran, the others were up to date; results in {checkout}")
+    (task_run,) = prefect.task_runs(second)
+    assert (task_run["state"]["name"], task_run["state"]["message"]) == ("Skipped", "up to date")
+    eventually(lambda: "skipped: up to date" in prefect.log(second))  # log lines arrive in batches
+
+
+@pytest.mark.slow
+def test_a_parameter_error_is_not_retried_and_its_line_is_the_runs_message(
+    prefect: Prefect, make_checkout: MakeCheckout
+) -> None:
+    checkout = make_checkout(cmd="echo mlpo: params.yaml: no such model; exit 2")
+    prefect.deploy(checkout, "prepare")
+    run_id = prefect.start("prepare")
+    assert prefect.end(run_id) == ("FAILED", "stage prepare: exit code 2: mlpo: params.yaml: no such model")
+    assert [task_run["run_count"] for task_run in prefect.task_runs(run_id)] == [1]
+
+
+@pytest.mark.slow
+def test_unknown_and_illegal_parameters_are_refused_before_a_run_exists(
+    prefect: Prefect, make_checkout: MakeCheckout
+) -> None:
+    prefect.deploy(make_checkout(cmd=KEEPS_SEED), "prepare")
+    for overrides in ({"train_mlpo": {"step": 2}}, {"train_mlpo": {"steps": -1}}, {"unknown": 1}):
+        with pytest.raises(httpx.HTTPStatusError, match=r"4\d\d"):
+            prefect.start("prepare", overrides=overrides)
+    with pytest.raises(httpx.HTTPStatusError, match=r"4\d\d"):
+        prefect.start("prepare", sead=1)
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_with_other_parameters_end_right_and_leave_the_checkout_clean(
+    prefect: Prefect, make_checkout: MakeCheckout
+) -> None:
+    checkout = make_checkout(cmd=f"{KEEPS_SEED}; sleep 3")
+    prefect.deploy(checkout, "prepare")
+    run_ids = [prefect.start("prepare", overrides={"seed": seed}) for seed in (1, 2)]
+    messages = [prefect.end(run_id)[1] for run_id in run_ids]
+    folders = [Path(message.partition("results in ")[2]) for message in messages]
+    assert [(folder / "data/problems/seed").read_text() for folder in folders] == ["seed: 1\n", "seed: 2\n"]
+    assert not (checkout / "data/problems").exists()
+    status = subprocess.run(("git", "status", "--short"), cwd=checkout, capture_output=True, text=True, check=True)
+    assert status.stdout == ""
+
+
+@pytest.mark.slow
+def test_cancelling_a_run_ends_the_whole_process_group_of_its_stage(
+    prefect: Prefect, make_checkout: MakeCheckout
+) -> None:
+    checkout = make_checkout(cmd=SLEEPS)
+    prefect.deploy(checkout, "prepare")
+    run_id = prefect.start("prepare")
+    pids = eventually(lambda: pids_of(checkout))
+    prefect.post(f"/flow_runs/{run_id}/set_state", state={"type": "CANCELLING"}, force=False)
+    assert prefect.end(run_id)[0] == "CANCELLED"
+    eventually(lambda: not any(psutil.pid_exists(pid) for pid in pids), 20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("signal_sent", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_in_a_terminal_that_is_stopped_leaves_no_process_behind(
+    signal_sent: signal.Signals, exit_code: int, make_checkout: MakeCheckout, tmp_path: Path
+) -> None:
+    # With Prefect's temporary server, as `make run` has it. A terminal sends Ctrl-C to its whole foreground group.
+    checkout = make_checkout(cmd=SLEEPS)
+    env = os.environ | {"PREFECT_HOME": str(tmp_path / "prefect")}
+    command = (sys.executable, "-m", "mlpo.cli", "run")
+    with running(*command, cwd=checkout, env=env, log=tmp_path / "log") as process:
+        pids = eventually(lambda: pids_of(checkout), 150)
+        group = [p for p in psutil.process_iter() if os.getpgid(p.pid) == process.pid]
+        os.killpg(process.pid, signal_sent)
+        assert process.wait(60) == exit_code
+    left = eventually(lambda: not [pid for pid in (*pids, *(p.pid for p in group)) if psutil.pid_exists(pid)], 20)
+    assert left, (tmp_path / "log").read_text()
+
+
+def pids_of(checkout: Path) -> list[int]:
+    written = (checkout / "pids").read_text().split() if (checkout / "pids").exists() else []
+    return [int(pid) for pid in written] if len(written) == 2 else []
+
+
+@pytest.mark.slow
+def test_a_mistake_on_the_command_line_is_one_line_and_exit_code_2(make_checkout: MakeCheckout) -> None:
+    checkout = make_checkout(cmd=KEEPS_SEED)
+    command = [sys.executable, "-m", "flows.pipeline", json.dumps({"overrides": {"rounds": {"num_rounds": 0}}})]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("mlpo: ")

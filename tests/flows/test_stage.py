@@ -1,0 +1,92 @@
+"""A stage's process: what its exit code becomes, what is logged, and that nothing of it survives."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+from prefect.states import Failed
+
+from flows.stage import TRANSIENT, Outcome, StageFailedError, _lines, end_group, is_transient, repro
+from tests.flows.conftest import MakeCheckout, eventually
+
+
+def failed(exit_code: int) -> StageFailedError:
+    return StageFailedError(Outcome("prepare", exit_code, False, "why"))
+
+
+@pytest.mark.parametrize(("exit_code", "is_retried"), [(75, True), (2, False), (1, False)])
+def test_only_an_exit_code_of_75_is_retried(exit_code: int, is_retried: bool) -> None:
+    state = Failed(data=failed(exit_code))
+    assert is_transient(None, None, state) is is_retried
+    assert is_transient(None, None, Failed(data=state)) is is_retried  # as Prefect 3.7 hands it over
+
+
+def test_a_stage_that_fails_gives_its_own_exit_code_and_its_last_line(make_checkout: MakeCheckout) -> None:
+    folder = make_checkout(cmd="echo mlpo: the server is down; exit 75")
+    outcome = repro("prepare", folder, log=lambda _: None)
+    assert outcome == Outcome("prepare", 75, False, "stage prepare: exit code 75: mlpo: the server is down")
+
+
+@pytest.mark.slow
+def test_what_did_not_change_is_skipped_and_a_stage_knows_its_flow_run(make_checkout: MakeCheckout) -> None:
+    folder = make_checkout(cmd="mkdir -p data/problems; echo $MLPO_FLOW_RUN_ID > data/problems/x")
+    lines: list[str] = []
+    assert repro("prepare", folder, log=lines.append, flow_run_id="abc") == Outcome("prepare", 0, False, "")
+    assert (folder / "data/problems/x").read_text() == "abc\n"
+    assert repro("prepare", folder, log=lines.append) == Outcome("prepare", 0, True, "")
+    assert not [line for line in lines if "git add" in line]  # DVC's advice is not the stage's log
+
+
+@pytest.mark.slow
+def test_a_second_dvc_on_the_same_files_is_transient_and_says_who_holds_them(make_checkout: MakeCheckout) -> None:
+    folder = make_checkout(cmd="touch started; sleep 600")
+    first = threading.Thread(target=repro, args=("prepare", folder), kwargs={"log": lambda _: None})
+    first.start()
+    try:
+        eventually((folder / "started").exists)
+        outcome = repro("prepare", folder, log=lambda _: None)
+    finally:
+        (sleeper,) = [p for p in psutil.Process().children(recursive=True) if p.name() == "sleep"]
+        sleeper.kill()
+        first.join(30)
+    assert outcome.exit_code == TRANSIENT
+    assert "another DVC command (PID " in outcome.message
+
+
+def test_a_whole_group_is_ended_even_if_a_member_ignores_sigterm() -> None:
+    script = "import os, signal, time; os.fork(); signal.signal(signal.SIGTERM, signal.SIG_IGN); os.write(1, b'1\\n')"
+    command = [sys.executable, "-c", f"{script}; time.sleep(600)"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        try:
+            assert [process.stdout.readline() for _ in range(2)] == [b"1\n", b"1\n"]  # both processes are up
+            members = [psutil.Process(process.pid), *psutil.Process(process.pid).children()]
+            assert len(members) == 2
+        finally:
+            started = time.monotonic()
+            end_group(process.pid, grace_seconds=0.5)
+        assert 0.5 <= time.monotonic() - started < 5
+    eventually(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in members), 5)
+
+
+def test_a_progress_bar_is_logged_as_the_picture_a_terminal_shows() -> None:
+    # "10%" and "20%" were drawn over each other and then replaced by "done"
+    assert logged(b"start\n\r10%\r20%\rdone\nrest") == ["start", "done", "rest"]
+
+
+def test_bytes_that_are_no_text_do_not_stop_the_log() -> None:
+    assert logged(b"\xff\n") == ["�"]
+
+
+def logged(output: bytes) -> list[str]:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as pipe:
+        os.write(writing, output)
+        os.close(writing)
+        return list(_lines(pipe))
