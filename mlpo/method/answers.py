@@ -28,7 +28,8 @@ _THINK_OPEN = re.compile(r"<think>", re.IGNORECASE)
 _THINK_CLOSE = re.compile(r"</think>", re.IGNORECASE)
 _ANSWER = re.compile(r"<answer>([^<]*(?:<(?!/?answer>)[^<]*)*)</answer>", re.IGNORECASE)
 _CUE = re.compile(r"(?:\banswer\b[\s*_]*(?:\bis\b|[:=])[\s*_:]*|####[^\S\n]*)(\S.*)", re.IGNORECASE)
-_STATEMENT = re.compile(r".*\b(?:is|are|equals|=)\s+(\S.*?)[.!]?\s*")
+_STATEMENT = re.compile(r".*(?:\b(?:is|are|equals)|=)\s+(\S.*?)[.!]?\s*")
+_STATED_KINDS = ("word", "integer", "number")
 _SENTENCE_END = re.compile(r"(?:(?<=[a-z]{3})|(?<=[0-9])|(?<=\b[Nn]o))[.!?]\s+(?=[A-Z])")
 
 
@@ -51,13 +52,13 @@ def parse_plain(text: str, kind: AnswerKind, choices: Sequence[str] = ()) -> str
 
     The first of these that is there decides, even if it holds no answer: the last `<answer>`, the last balanced
     `\boxed{}`, the last "answer is ..." or "#### ...", the only line, the first line if it is short, the last line.
-    A line that is one statement, "The capital of Peru is Lima.", answers with what stands after its last "is".
+    A statement of a word or a number, "The capital of Peru is Lima.", answers with what follows its last "is".
     """
     options = tuple(choices)
-    return next((form for span in plain_spans(text) if (form := _form(span, kind, options)) is not None), None)
+    return next((form for span in plain_spans(text, kind) if (form := _form(span, kind, options)) is not None), None)
 
 
-def plain_spans(text: str) -> tuple[str, ...]:
+def plain_spans(text: str, kind: AnswerKind) -> tuple[str, ...]:
     """Where a plain text's answer stands, as written: the first of these that can be read is the answer."""
     visible = _after_think(text)
     for marked in (_last_tagged(visible), _last_boxed(visible)):
@@ -70,7 +71,7 @@ def plain_spans(text: str) -> tuple[str, ...]:
         return ()
     line = lines[0] if len(lines) == 1 or len(lines[0].split()) <= SHORT_LINE_WORDS else lines[-1]
     first = _first_sentence(line)
-    stated = _STATEMENT.fullmatch(first)
+    stated = _STATEMENT.fullmatch(first) if kind in _STATED_KINDS else None
     return (stated[1], first, line) if stated else (first, line)
 
 

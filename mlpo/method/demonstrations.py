@@ -118,7 +118,7 @@ def _voice(completion: Completion, name: str, problem: Problem, rejected: Counte
     elif len(text) > MAX_CHARACTERS or "\n" in text:
         rejected["completion too long"] += 1
     else:
-        spans = plain_spans(completion.text)
+        spans = plain_spans(completion.text, problem.answer_kind)
         written = next(s for s in spans if parse_plain(s, problem.answer_kind, problem.choices) is not None)
         return Voice(completion.model, name, text, quote(written).rstrip(" ."), is_correct(answer, problem))
     return None

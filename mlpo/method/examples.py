@@ -26,10 +26,10 @@ def worked_examples(sets: Sequence[ProposalSet], num: int, seed: int, *, solo: b
     turns: list[Message] = []
     seen: set[str] = set()
     for _ in range(min(num, len(waiting))):
-        unseen = [s for s in waiting if s.problem.family not in seen] or waiting
-        waiting.remove(unseen[0])
-        seen.add(unseen[0].problem.family)
-        turns += _example(unseen[0], seed, solo=solo)
+        chosen = next((s for s in waiting if s.problem.family not in seen), waiting[0])
+        waiting.remove(chosen)
+        seen.add(chosen.problem.family)
+        turns += _example(chosen, seed, solo=solo)
     return tuple(turns)
 
 

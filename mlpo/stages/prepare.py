@@ -61,7 +61,7 @@ def _family(
     if len(families[family]) < wanted:
         raise ConfigError(
             f"params.yaml: family {family!r} of {config.benchmark} holds {len(families[family])} problems, but "
-            f"{wanted} are wanted ({config.num_shots} shots, {num_train} train, {num_test} test); lower prepare.num_train"
+            f"{wanted} are wanted ({config.num_shots} shots, {num_train} train, {num_test} test); lower num_train"
         )
     return split_family(families[family], config.num_shots, num_train, num_test, seed)
 

@@ -266,3 +266,18 @@ def test_a_truncated_or_failed_completion_has_no_answer():
 )
 def test_the_lenient_reading_is_flagged(text: str, reason: FinishReason, reading: tuple[str | None, bool]):
     assert leader_answer(completion(text, reason), problem("5", "integer"), lenient=True) == reading
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "answer"),
+    [
+        ("The capital of Peru is Lima.", "word", "lima"),
+        ("The capital of Mexico is Mexico City.", "word", "mexico city"),
+        ("7 times 7 is 49.", "integer", "49"),
+        ("12 x 3 = 36", "integer", "36"),
+        ("It is 5 or 6.", "integer", None),
+        ("No, it is true.", "yes_no", "no"),  # a statement answers only where a word or a number is asked for
+    ],
+)
+def test_a_statement_answers_with_what_follows_its_last_copula(text: str, kind: AnswerKind, answer: str | None):
+    assert parse_plain(text, kind) == answer
