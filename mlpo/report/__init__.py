@@ -1,0 +1,7 @@
+"""What a run found, for people: tables, plots and one page. Drawing libraries are imported when something is drawn."""
+
+from mlpo.report.files import write_report
+from mlpo.report.page import choose_cases
+from mlpo.report.table import print_table, readme_table
+
+__all__ = ["choose_cases", "print_table", "readme_table", "write_report"]

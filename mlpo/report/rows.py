@@ -1,0 +1,104 @@
+"""metrics.json in the order and the words of a reader: one row a strategy, one row a difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+_LABELS = {
+    "majority_vote": "majority vote",
+    "self_consistency": "self-consistency",
+    "untrained_leader": "untrained leader + team",
+    "sft_leader": "SFT leader + team",
+    "sft_leader_solo": "SFT leader alone",
+    "leader": "MLPO leader + team",
+    "leader_solo": "MLPO leader alone",
+    "oracle_any": "oracle",
+}
+_BEFORE_OTHERS = ("majority_vote", "self_consistency")
+_AFTER_OTHERS = ("untrained_leader", "sft_leader", "sft_leader_solo", "leader", "leader_solo", "oracle_any")
+_RIVALS = ("majority_vote", "best_single", "untrained_leader", "sft_leader", "leader_solo")
+"""What the leader is compared with first; the rest follows by name."""
+
+
+class StrategyRow(NamedTuple):
+    """One strategy: shares of problems, and costs per problem."""
+
+    name: str
+    label: str
+    accuracy: float
+    low: float
+    high: float
+    n: int
+    invalid_rate: float
+    generations: float
+    prompt_tokens: float
+    completion_tokens: float
+    upper_bound: bool
+    """It looked at the targets: nobody can choose this well."""
+
+
+class DifferenceRow(NamedTuple):
+    """The leader's accuracy minus a rival's, paired by problem."""
+
+    name: str
+    label: str
+    difference: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def verdict(self) -> str:
+        """What the interval allows to say."""
+        if self.low > 0:
+            return "better"
+        return "worse" if self.high < 0 else "not told apart"
+
+
+def strategy_rows(metrics: Mapping[str, Any]) -> list[StrategyRow]:
+    """Agents by name, then what needs no training, then leaders from untrained to MLPO, the upper bound last."""
+    strategies = metrics["strategies"]
+    return [_strategy(name, strategies[name]) for name in sorted(strategies, key=_place)]
+
+
+def difference_rows(metrics: Mapping[str, Any]) -> list[DifferenceRow]:
+    """The leader against its rivals; single agents are represented by the best one, the oracle is no rival."""
+    found = {name.removeprefix("leader_vs_"): row for name, row in metrics["paired"].items()}
+    others = sorted(name for name in found if name not in _RIVALS and not name.startswith(("single:", "oracle")))
+    return [_difference(name, found[name], metrics["best_single"]) for name in (*_RIVALS, *others) if name in found]
+
+
+def strategy_label(name: str) -> str:
+    """What a reader calls a strategy."""
+    if name.startswith("single:"):
+        return f"agent {name.removeprefix('single:')}"
+    return _LABELS.get(name, name.replace("_", " "))
+
+
+def percent(confidence: float) -> str:
+    """0.95 -> "95 %"."""
+    return f"{100 * confidence:g} %"
+
+
+def _strategy(name: str, row: Mapping[str, Any]) -> StrategyRow:
+    low, high = row["interval"]
+    costs = (row["generations"], row["prompt_tokens"], row["completion_tokens"])
+    shares = (row["accuracy"], low, high, row["n"], row["invalid_rate"])
+    return StrategyRow(name, strategy_label(name), *shares, *costs, upper_bound=row["upper_bound"])
+
+
+def _difference(name: str, row: Mapping[str, Any], best_single: str) -> DifferenceRow:
+    low, high = row["interval"]
+    label = f"best agent ({best_single})" if name == "best_single" else strategy_label(name)
+    return DifferenceRow(name, label, row["difference"], low, high, row["n"])
+
+
+def _place(name: str) -> tuple[int, int, str]:
+    if name.startswith("single:"):
+        return 0, 0, name
+    if name in _BEFORE_OTHERS:
+        return 1, _BEFORE_OTHERS.index(name), name
+    if name in _AFTER_OTHERS:
+        return 3, _AFTER_OTHERS.index(name), name
+    return 2, 0, name

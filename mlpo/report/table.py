@@ -1,0 +1,112 @@
+"""The results as tables: on the terminal, and as Markdown for the README and a model's card."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mlpo.report.rows import DifferenceRow, StrategyRow, difference_rows, percent, strategy_rows
+
+WIDTH_OF_A_LOG = 100
+"""Columns where there is no terminal: rich would take 80."""
+MARKS = {"better": "✔", "worse": "✘", "not told apart": "·"}
+_STYLES = {"better": "green", "worse": "red", "not told apart": "dim"}
+
+
+def print_table(
+    metrics: Mapping[str, Any],
+    *,
+    seconds: Mapping[str, float] | None = None,
+    confidence: float = 0.95,
+    console: Console | None = None,
+) -> None:
+    """Print every strategy and, below, the leader's paired differences.
+
+    Args:
+        metrics: what metrics.json holds.
+        seconds: model seconds per problem by strategy, if they are known.
+        confidence: of the intervals in `metrics`.
+    """
+    console = console or Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_LOG)
+    console.print(_strategies(metrics, seconds or {}, confidence), _differences(metrics, confidence))
+
+
+def readme_table(metrics: Mapping[str, Any], *, confidence: float = 0.95) -> str:
+    """Both tables as Markdown, numbers to three places."""
+    level = percent(confidence)
+    strategies = _markdown(
+        ("strategy", "accuracy", f"{level} interval", "invalid", "generations", "tokens in", "tokens out"),
+        ((_label(row), *_cells(row)) for row in strategy_rows(metrics)),
+    )
+    differences = _markdown(
+        ("MLPO leader + team minus", "difference", f"{level} interval", "n", ""),
+        (
+            (row.label, f"{row.difference:+.3f}", _interval(row, signed=True), str(row.n), row.verdict)
+            for row in difference_rows(metrics)
+        ),
+    )
+    return f"{strategies}\n\n{differences}\n"
+
+
+def _strategies(metrics: Mapping[str, Any], seconds: Mapping[str, float], confidence: float) -> Table:
+    rows = strategy_rows(metrics)
+    table = _table(f"{rows[0].n} test problems; costs per problem", "strategy")
+    headers = ["accuracy", f"{percent(confidence)} interval", "invalid", "gener-\nations", "tokens\nin", "tokens\nout"]
+    for header in headers + (["seconds"] if seconds else []):
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in rows:
+        cells = [_label(row), *_cells(row)]
+        if seconds:
+            cells.append(f"{seconds[row.name]:.3f}" if row.name in seconds else "")
+        style = "bold" if row.name == "leader" else "dim" if row.upper_bound else ""
+        table.add_row(*(Text(cell) for cell in cells), style=style)
+    return table
+
+
+def _differences(metrics: Mapping[str, Any], confidence: float) -> Table:
+    table = _table("MLPO leader + team minus", "rival")
+    for header in ("difference", f"{percent(confidence)} interval", "n"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for row in difference_rows(metrics):
+        verdict = Text(f"{MARKS[row.verdict]} {row.verdict}", style=_STYLES[row.verdict])
+        table.add_row(Text(row.label), f"{row.difference:+.3f}", Text(_interval(row, signed=True)), str(row.n), verdict)
+    return table
+
+
+def _table(title: str, first_column: str) -> Table:
+    """A table that fits a terminal of 80 columns: a long name is wrapped, a number never."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    table.add_column(first_column)
+    return table
+
+
+def _label(row: StrategyRow) -> str:
+    return f"{row.label} (upper bound)" if row.upper_bound else row.label
+
+
+def _cells(row: StrategyRow) -> tuple[str, ...]:
+    return (
+        f"{row.accuracy:.3f}",
+        _interval(row),
+        f"{row.invalid_rate:.3f}",
+        f"{row.generations:.2f}",
+        f"{row.prompt_tokens:.0f}",
+        f"{row.completion_tokens:.0f}",
+    )
+
+
+def _interval(row: StrategyRow | DifferenceRow, *, signed: bool = False) -> str:
+    form = "+.3f" if signed else ".3f"
+    return f"[{row.low:{form}}, {row.high:{form}}]"
+
+
+def _markdown(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    aligned = "|".join(["---", *["---:"] * (len(header) - 1)])
+    return "\n".join([f"| {' | '.join(header)} |", f"|{aligned}|", *(f"| {' | '.join(row)} |" for row in rows)])
