@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
 from uuid import UUID
 
 from prefect import State, flow
-from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.artifacts import (
+    create_link_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
 from prefect.exceptions import TerminationSignal
 from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.parameters import Overrides, StageName
-from flows.stage import StageFailedError, run_stage
+from flows.stage import Share, StageFailedError, run_stage
 from mlpo.checkout import checkout_for
-from mlpo.config import ConfigError
-from mlpo.layout import METRICS
+from mlpo.config import ConfigError, load_params
+from mlpo.layout import METRICS, PARAMS, TIMINGS
 from mlpo.overrides import merge
+from mlpo.report.table import print_table
 
 Seed = Annotated[
     int | None, Field(ge=0, lt=2**31, description="Every random choice follows from it. Empty: as in params.yaml.")
@@ -64,22 +71,40 @@ def _bring_up_to_date(folder: Path, only: list[StageName] | None) -> State[Any]:
     states: dict[str, State[Any]] = {}
     for stage, needs in graph.items():
         waits = [states[need] for need in needs if need in states]
-        states[stage] = run_stage(stage, folder, wait_for=waits, return_state=True)
+        share = Share(progress, 100 * len(states) / len(graph), 100 / len(graph))
+        states[stage] = run_stage(stage, folder, share, wait_for=waits, return_state=True)
         if not states[stage].is_completed():
             # A new state: Prefect would show a task's own as "1/1 states failed"
             return Failed(message=states[stage].message, data=states[stage].data)
-        done = 100.0 * len(states) / len(graph)
-        update_progress_artifact(progress, done, description=f"{stage}: {states[stage].name}")
+        update_progress_artifact(progress, share.begin + share.size, description=f"{stage}: {states[stage].name}")
     _show_results(folder)
     ran = sum(state.name != "Skipped" for state in states.values())
-    return Completed(message=f"{ran} of {len(states)} stages ran, the others were up to date; results in {folder}")
+    message = f"{ran} of {len(states)} stages ran, the others were up to date; results in {folder}"
+    return Completed(message=message, data=str(folder))
 
 
 def _show_results(folder: Path) -> None:
-    """The results as a table artifact: a row per strategy."""
-    if (folder / METRICS).exists():
-        strategies = json.loads((folder / METRICS).read_text(encoding="utf-8"))["strategies"]
-        create_table_artifact([{"strategy": name} | row for name, row in strategies.items()], key="results")
+    """The results as a table artifact, a row per strategy, and a link to the run in MLflow."""
+    if metrics := _read(folder / METRICS):
+        rows = [{"strategy": name} | row for name, row in metrics["strategies"].items()]
+        create_table_artifact(rows, key="results", description=f"{folder / METRICS}")
+    if timings := _read(folder / TIMINGS):
+        server = os.environ.get("MLFLOW_TRACKING_URI", "")
+        server = server if server.startswith("http") else "http://127.0.0.1:5000"  # where `make mlflow` opens it
+        create_link_artifact(f"{server}/#/runs/{timings['mlflow_run_id']}", "The run in MLflow", key="mlflow-run")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return read
+
+
+def print_results(folder: Path) -> None:
+    """The results as a table on the terminal."""
+    if metrics := _read(folder / METRICS):
+        strategies = _read(folder / TIMINGS).get("strategies", {})
+        seconds = {name: row["model_seconds_per_problem"] for name, row in strategies.items()}
+        print_table(metrics, seconds=seconds, confidence=load_params(folder / PARAMS).evaluate.confidence)
 
 
 def main() -> int:
@@ -90,6 +115,8 @@ def main() -> int:
     except (KeyboardInterrupt, TerminationSignal) as stop:
         return 143 if isinstance(stop, TerminationSignal) else 130
     if state.is_completed():
+        print_results(Path(str(state.data)))
+        print(state.message)
         return 0
     print(f"mlpo: {state.message}", file=sys.stderr)
     if isinstance(state.data, StageFailedError):

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+from uuid import UUID
 
 import psutil
 from prefect import State, task
+from prefect.artifacts import update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
@@ -29,6 +31,8 @@ PROGRESS_SECONDS = 10
 """A progress bar redraws one line; this often its newest picture is logged."""
 UP_TO_DATE = "up to date"
 
+_PROGRESS = re.compile(r".+: (\d+) of (\d+) ")
+"""How a stage says how far it is; see mlpo/stages/progress.py."""
 _NOTHING_TO_DO = ("didn't change, skipping", "is cached - skipping run")
 _DVC_SAYS = re.compile(r"ERROR: |WARNING: |Running stage |> ")
 _DVC_ADVISES = re.compile(
@@ -47,6 +51,21 @@ class Outcome:
     """DVC found nothing to do."""
     message: str
     """Why it failed, one line; empty on success."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A stage's part of the pipeline's progress artifact, in percent."""
+
+    artifact: UUID
+    begin: float
+    size: float
+
+    def show(self, line: str) -> None:
+        """Move the bar if this line of the stage says how far it is."""
+        if said := _PROGRESS.match(line):
+            done, total = int(said[1]), max(int(said[2]), 1)
+            update_progress_artifact(self.artifact, self.begin + self.size * done / total, description=line)
 
 
 class StageFailedError(RuntimeError):
@@ -73,11 +92,17 @@ def is_transient(task: Any, task_run: Any, state: State[Any]) -> bool:
     retry_condition_fn=is_transient,
     cache_policy=NO_CACHE,
 )
-def run_stage(stage: str, folder: Path) -> State[Any]:
+def run_stage(stage: str, folder: Path, share: Share) -> State[Any]:
     """Bring one stage up to date with `dvc repro --single-item`."""
-    outcome = repro(stage, folder, log=get_run_logger().info, flow_run_id=str(flow_run.id or ""))
+    logger = get_run_logger()
+
+    def log(line: str) -> None:
+        logger.info("%s", line)
+        share.show(line)
+
+    outcome = repro(stage, folder, log=log, flow_run_id=str(flow_run.id or ""))
     if outcome.skipped:
-        get_run_logger().info("skipped: %s", UP_TO_DATE)
+        logger.info("skipped: %s", UP_TO_DATE)
         return Completed(name="Skipped", message=UP_TO_DATE)
     if outcome.exit_code:
         return Failed(message=outcome.message, data=StageFailedError(outcome))

@@ -9,14 +9,13 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from mlpo.config import Params
 
 STAGES = {
@@ -95,58 +94,95 @@ def ask(question: Annotated[str, typer.Argument(help='Such as "17 + 25?"')]) -> 
 def params() -> None:
     """Every parameter: type, default, range and meaning."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    from mlpo.config import Params
+    from mlpo.parameters import parameters
 
     table = Table("parameter", "type", "default", "range", "meaning", title="params.yaml")
-    for row in _parameter_rows(Params):
-        table.add_row(*row)
+    for parameter in parameters():
+        table.add_row(*map(escape, parameter))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 @inspect_app.command("demonstrations")
 def inspect_demonstrations(
-    number: Annotated[int, typer.Option(min=1, help="How many, spread over the kinds.")] = 3,
+    number: Annotated[int, typer.Option(min=1, help="How many, one kind after the other.")] = 3,
 ) -> None:
-    """Show demonstrations as the leader sees them: the prompt dim, what it is trained on in green."""
+    """What the leader is trained on in green, its prompt dim."""
     from rich.console import Console
     from rich.text import Text
 
-    from mlpo.stages import demonstrate
+    from mlpo.config import ConfigError
+    from mlpo.layout import DEMONSTRATIONS
+    from mlpo.store import read_jsonl
+    from mlpo.types import Demonstration
 
+    if not DEMONSTRATIONS.exists():
+        raise ConfigError(f"{DEMONSTRATIONS}: no such file; run `mlpo run` first")
+    of_kind: dict[str, list[Demonstration]] = {}
+    for demonstration in read_jsonl(DEMONSTRATIONS, Demonstration):
+        of_kind.setdefault(demonstration.kind, []).append(demonstration)
+    in_turn = (each for row in zip_longest(*of_kind.values()) for each in row if each)
     console = Console()
-    for demonstration in demonstrate.pick(number):
-        console.rule(f"{demonstration.kind} · {demonstration.family} · {demonstration.problem_id}")
-        for message in demonstration.messages:
-            console.print(Text(f"[{message.role}]\n{message.content}\n", style="dim"))
-        console.print(Text(demonstration.completion, style="green"))
+    for each in islice(in_turn, number):
+        console.rule(f"{each.kind} · {each.family} · {each.problem_id}")
+        for message in each.messages:
+            console.print(Text(f"{message.role}: {message.content}", style="dim"))
+        console.print(Text(each.completion, style="green"))
 
 
-def _parameter_rows(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str, str, str, str]]:
-    from pydantic import BaseModel
-    from pydantic_core import PydanticUndefined
+@app.command()
+def promote(
+    version: Annotated[int, typer.Argument(min=1, help="Number of a registered leader; see `mlpo leaders`.")],
+    force: Annotated[bool, typer.Option("--force", help="Even if the gate refuses; needs --reason.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Recorded with the version.")] = None,
+) -> None:
+    """Make a registered leader the champion, if it clears the gate."""
+    from mlpo.tracking import registry
 
-    for field, info in section.model_fields.items():
-        name = prefix + (info.alias or field)
-        inner = _section_of(info.annotation)
-        if inner:
-            is_mapping = not (isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel))
-            yield from _parameter_rows(inner, f"{name}.<name>." if is_mapping else f"{name}.")
-            continue
-        default = info.get_default(call_default_factory=True, validated_data={})
-        shown = "required" if default is PydanticUndefined else json.dumps(default)
-        kind = info.annotation.__name__ if isinstance(info.annotation, type) else str(info.annotation)
-        limits = ", ".join(str(limit) for limit in info.metadata)
-        yield name, kind.replace("typing.", ""), shown, limits, info.description or ""
+    found = _params()
+    decision = registry.promote(
+        version, gate=found.register_, evaluate=found.evaluate, seed=found.seed, force=force, reason=reason
+    )
+    print(f"version {version} {'is champion' if decision.promoted else 'was not promoted'}: {decision.reason}")
 
 
-def _section_of(annotation: Any) -> type[BaseModel] | None:
-    """The section a field holds, directly or as the values of a mapping."""
-    from pydantic import BaseModel
+@app.command()
+def rollback() -> None:
+    """Make the previous champion the champion again."""
+    from mlpo.tracking import registry
 
-    kinds = (annotation, *getattr(annotation, "__args__", ()))
-    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    decision = registry.rollback()
+    print(f"version {decision.version} is champion: {decision.reason}")
+
+
+@app.command()
+def leaders() -> None:
+    """Every registered leader, newest first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from mlpo.tracking import registry
+
+    table = Table("version", "aliases", "accuracy", "interval", "invalid", "registered", "decision")
+    for leader in registry.leaders():
+        low, high = leader.interval
+        numbers = (f"{leader.accuracy:.3f}", f"{low:.3f} to {high:.3f}", f"{leader.invalid_rate:.3f}")
+        decision = leader.decision.reason if leader.decision else ""
+        when = f"{leader.registered:%Y-%m-%d %H:%M}"
+        table.add_row(str(leader.version), ", ".join(leader.aliases), *numbers, when, decision)
+    Console().print(table)
+
+
+@app.command()
+def lineage(version: Annotated[int, typer.Argument(min=1, help="Number of a registered leader.")]) -> None:
+    """Where a registered leader came from: commit, flow run, runs, content."""
+    from dataclasses import asdict
+
+    from mlpo.tracking import lineage as tracking
+
+    print(json.dumps(asdict(tracking.lineage(version)), indent=2))
 
 
 def _raw_params() -> dict[str, Any]:

@@ -1,0 +1,49 @@
+"""Who is champion, as flows: the gate's decision, or the way back, each with an artifact that says why."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+from prefect import State, flow
+from prefect.artifacts import create_table_artifact
+from prefect.states import Completed, Failed
+from pydantic import Field
+
+from mlpo.config import ConfigError, load_params
+from mlpo.layout import PARAMS
+from mlpo.tracking import registry
+
+Version = Annotated[int, Field(ge=1, description="Number of the registered leader to decide about.")]
+Force = Annotated[bool, Field(description="Promote even if the gate refuses; needs a reason.")]
+Reason = Annotated[str | None, Field(description="Recorded with the version.")]
+
+
+@flow
+def promote(version: Version, force: Force = False, reason: Reason = None) -> State[Any]:
+    """Make a version the champion if it clears the gate of params.yaml; the decision is recorded either way."""
+    try:
+        params = load_params(Path.cwd() / PARAMS)
+        decision = registry.promote(
+            version, gate=params.register_, evaluate=params.evaluate, seed=params.seed, force=force, reason=reason
+        )
+    except ConfigError as error:
+        return Failed(message=str(error), data=error)
+    return _decided(decision)
+
+
+@flow
+def rollback() -> State[Any]:
+    """Make the previous champion the champion again."""
+    try:
+        return _decided(registry.rollback())
+    except ConfigError as error:
+        return Failed(message=str(error), data=error)
+
+
+def _decided(decision: registry.Decision) -> State[Any]:
+    rows = [{"what": name, "value": str(value)} for name, value in asdict(decision).items()]
+    create_table_artifact(rows, key="decision", description=f"Version {decision.version}: {decision.reason}")
+    # A refusal is a decision, not a failure: it has a name of its own and nothing to retry.
+    return Completed(name="Promoted" if decision.promoted else "Refused", message=decision.reason)
