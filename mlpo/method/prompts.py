@@ -35,10 +35,10 @@ def agent_messages(
     turns = [Message("system", agent.system)] if agent.system else []
     for shot in agent.shots:
         turns += [Message("user", shot.question), Message("assistant", shot.solution or shot.target)]
-    turns.append(Message("user", problem.question))
+    asked = [problem.question]
     if draft is not None:
-        turns.append(Message("assistant", previous or "I do not know."))
-        turns.append(Message("user", f"Your leader says: {quote(draft)}\n{problem.question}"))
+        asked += [f"You said: {quote(previous or 'I do not know.')}", f"Your leader says: {quote(untagged(draft))}"]
+    turns.append(Message("user", "\n".join(asked)))
     return tuple(turns)
 
 
@@ -56,6 +56,11 @@ def solo_messages(problem: Problem) -> tuple[Message, ...]:
 def leader_text(think: str, answer: str) -> str:
     """A leader's completion in the one form that training and evaluation use."""
     return f"<think>{think}</think><answer>{answer}</answer>"
+
+
+def untagged(text: str) -> str:
+    """A leader's text as one line of plain words, its tags left out."""
+    return " ".join(TAGS.sub(" ", text).split())
 
 
 def quote(text: str) -> str:

@@ -115,7 +115,7 @@ def test_answers_only_when_only_answers_are_shared():
         seen = " ".join(m.content for m in request.messages)
         assert "secret" not in seen
         assert "Let me see" not in seen
-    assert {m.content for r in batches[2] for m in r.messages if m.role == "assistant"} == {"4"}
+    assert {r.messages[-1].content for r in batches[2]} == {f"{SUM.question}\nYou said: 4\nYour leader says: 5"}
     assert transcript.rounds[0].proposals[0].text == "Let me see: 2 + 3 = 4"  # the transcript keeps what was said
 
 
