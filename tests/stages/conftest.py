@@ -14,13 +14,17 @@ from mlpo.layout import SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
 from mlpo.store import write_jsonl_atomic
 from mlpo.types import Problem
 
-MLFLOW_IS_BEHIND_SQLALCHEMY = "ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning"
+MLFLOWS_OWN_WARNINGS = (
+    "ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning",
+    "ignore:.*Any type hint is inferred as AnyType:UserWarning",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A deprecation that MLflow 3.17 itself causes is no error here."""
+    """What MLflow 3.17 itself causes is no error here."""
     for item in items:
-        item.add_marker(pytest.mark.filterwarnings(MLFLOW_IS_BEHIND_SQLALCHEMY))
+        for warning in MLFLOWS_OWN_WARNINGS:
+            item.add_marker(pytest.mark.filterwarnings(warning))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,128 @@
+"""Where strategies are played: the test problems, the team's first proposals, and leader after leader in lockstep."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from mlpo.agents.ledger import GenerationLedger
+from mlpo.agents.runner import stream_strategies
+from mlpo.agents.shelf import Models, ModelShelf
+from mlpo.config import ConfigError, Params
+from mlpo.grading import is_equivalent
+from mlpo.layout import MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, WORK, proposals_of, transcripts_of
+from mlpo.method.baselines import ORACLE, oracle_any
+from mlpo.method.metrics import Graded, grade
+from mlpo.method.selection import best_agent
+from mlpo.stages.proposals import read_proposal_sets
+from mlpo.stages.strategies import Contest, contests
+from mlpo.stages.team import team_prompts
+from mlpo.store import CompletionStore, read_jsonl, read_kept, request_key, write_jsonl_atomic
+from mlpo.types import LEADER, Completion, Problem, Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """What is played, on what."""
+
+    problems: tuple[Problem, ...]
+    """Test problems, by id."""
+    plan: tuple[Contest, ...]
+    round_0: dict[str, Completion]
+    """The team's first proposals for the test problems, by content key."""
+    best_single: str
+    """The agent that was best on training problems."""
+
+    @property
+    def num_completions(self) -> int:
+        """How many completions the whole plan takes, if nothing stops early."""
+        return len(self.problems) * sum(contest.generations for contest in self.plan)
+
+
+def read_arena(params: Params) -> Arena:
+    """Read everything that playing needs, before anything runs.
+
+    Raises:
+        ConfigError: problems, proposals or a leader are missing; the message says which stage makes them.
+    """
+    problems = tuple(sorted(read_jsonl(TEST_PROBLEMS, Problem), key=lambda p: p.id))
+    if not problems:
+        raise ConfigError(f"{TEST_PROBLEMS}: no problems; raise prepare.num_test")
+    for folder, stage in ((SFT_LEADER, "train_sft"), (MLPO_LEADER, "train_mlpo")):
+        if not folder.is_dir():
+            raise ConfigError(f"{folder}: no leader here; run `mlpo {stage}`, or `dvc repro` for all that is missing")
+    sets = read_proposal_sets(tuple(params.team), equivalent=is_equivalent)
+    plan = tuple(contests(params, team_prompts(params), sets))
+    return Arena(problems, plan, _round_0(params, problems), best_agent(sets))
+
+
+def play(
+    params: Params,
+    arena: Arena,
+    models: Models,
+    *,
+    ledger: GenerationLedger,
+    on_done: Callable[[int], None] | None = None,
+) -> dict[str, list[Graded]]:
+    """Play every strategy, write its transcripts to data/evaluation and return what the metrics need, without texts.
+
+    Round 0 of the agents is read from data/proposals. Everything else is kept in .mlpo/evaluation.jsonl under the
+    identity of the weights, so a stopped run goes on and a changed leader pays only for itself.
+    """
+    graded: dict[str, list[Graded]] = {}
+    with closing(CompletionStore(WORK / "evaluation.jsonl")) as store:
+        shelf = ModelShelf(
+            models,
+            ChainMap(store, arena.round_0),
+            request_key,
+            ledger=ledger,
+            max_loaded=params.runtime.max_loaded_models,
+            on_done=on_done,
+        )
+        for contest in arena.plan:
+            graded |= _play_contest(contest, arena.problems, shelf, params)
+    return graded
+
+
+def _round_0(params: Params, problems: Sequence[Problem]) -> dict[str, Completion]:
+    wanted = {problem.id for problem in problems}
+    rows = (row for agent in params.team for row in read_kept(proposals_of(agent)))
+    return {key: completion for key, completion in rows if completion.problem_id in wanted}
+
+
+def _play_contest(
+    contest: Contest, problems: Sequence[Problem], shelf: ModelShelf, params: Params
+) -> dict[str, list[Graded]]:
+    """Run one leader's strategies together, so that what they ask goes out in large batches."""
+    backends = {name: shelf.backend(agent.model, agent.revision) for name, agent in params.team.items()}
+    if contest.model is not None:
+        backends[LEADER] = shelf.backend(contest.model, contest.revision)
+    runs = (strategy(problem) for problem in problems for strategy in contest.strategies.values())
+    played: dict[str, list[Transcript]] = {name: [] for name in contest.strategies}
+    for transcript in stream_strategies(runs, backends):
+        played[transcript.strategy].append(transcript)
+    if "majority_vote" in played:
+        votes = zip(played["majority_vote"], problems, strict=True)
+        played[ORACLE] = [oracle_any(vote, problem, equivalent=is_equivalent) for vote, problem in votes]
+    graded: dict[str, list[Graded]] = {}
+    for name, transcripts in played.items():
+        write_jsonl_atomic(transcripts_of(name), transcripts)
+        pairs = zip(transcripts, problems, strict=True)
+        graded[name] = [_without_texts(grade(t, p, equivalent=is_equivalent)) for t, p in pairs]
+    return graded
+
+
+def _without_texts(graded: Graded) -> Graded:
+    """Metrics count tokens and flags; the texts are on the disk, and those of thousands of problems are large."""
+    transcript = graded.transcript
+
+    def bare(completion: Completion) -> Completion:
+        return replace(completion, text="")
+
+    rounds = tuple(
+        replace(r, proposals=tuple(map(bare, r.proposals)), draft=bare(r.draft) if r.draft else None)
+        for r in transcript.rounds
+    )
+    return replace(graded, transcript=replace(transcript, rounds=rounds, extra=tuple(map(bare, transcript.extra))))

@@ -1,0 +1,96 @@
+"""Stage `evaluate`: every strategy on the test problems (proposals, leaders -> data/evaluation, data/report)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mlpo import report
+from mlpo.agents.local import LocalModels
+from mlpo.agents.shelf import Models
+from mlpo.config import Params
+from mlpo.layout import (
+    METRICS,
+    MLPO_CURVE,
+    MLPO_LEADER,
+    PROBLEMS,
+    PROPOSALS,
+    REPORT,
+    RESULT_PLOT,
+    SFT_LEADER,
+    TRANSCRIPTS,
+    transcripts_of,
+)
+from mlpo.method.metrics import Graded, evaluation_metrics
+from mlpo.stages.arena import Arena, play, read_arena
+from mlpo.stages.clock import all_timings, stage_clock
+from mlpo.stages.costs import strategy_seconds, usage, write_timings
+from mlpo.stages.progress import progress
+from mlpo.store import read_jsonl, write_json_atomic
+from mlpo.tracking.runs import StageRun, stage_run
+from mlpo.tracking.traces import log_transcripts
+from mlpo.types import LEADER, Transcript
+
+INPUTS = (PROBLEMS, PROPOSALS, SFT_LEADER, MLPO_LEADER)
+NUM_CASES = 40
+"""Transcripts in the report."""
+TRACKED = ("accuracy", "invalid_rate", "generations", "prompt_tokens", "completion_tokens")
+"""What MLflow gets of every strategy; the rest is in metrics.json, which it gets too."""
+
+
+def run(params: Params, *, models: Models | None = None) -> None:
+    """Answer every test problem by every strategy, grade, compare and report.
+
+    Raises:
+        ConfigError: problems, proposals or a leader are missing, or a prompt does not fit; no result is written.
+    """
+    arena = read_arena(params)
+    past = all_timings()
+    with (
+        stage_clock("evaluate") as clock,
+        stage_run("evaluate", params, inputs=INPUTS, outputs=[TRANSCRIPTS, METRICS]) as tracked,
+    ):
+        with progress("evaluate", arena.num_completions, unit="completions") as advance:
+            source = models or LocalModels(params.runtime)
+            graded = play(params, arena, source, ledger=clock.ledger, on_done=advance)
+        metrics = metrics_of(params, arena, graded)
+        cases = _cases(graded[LEADER], max(NUM_CASES, params.evaluate.num_traces))
+        report.write_report(
+            metrics, REPORT.parent, cases=cases[:NUM_CASES], curve=MLPO_CURVE, confidence=params.evaluate.confidence
+        )
+        write_json_atomic(METRICS, metrics)
+        _track(tracked, metrics, cases[: params.evaluate.num_traces])
+    seconds = strategy_seconds(graded, usage(past, clock.ledger))
+    write_timings(params, tracked.parent_id, seconds)
+    report.print_table(metrics, seconds=seconds, confidence=params.evaluate.confidence)
+
+
+def metrics_of(params: Params, arena: Arena, graded: Mapping[str, Sequence[Graded]]) -> dict[str, Any]:
+    """The content of metrics.json."""
+    return evaluation_metrics(
+        graded,
+        best_single=arena.best_single,
+        num_rounds=params.rounds.num_rounds,
+        num_samples=params.evaluate.bootstrap_samples,
+        confidence=params.evaluate.confidence,
+        seed=params.seed,
+    )
+
+
+def _cases(graded: Sequence[Graded], num: int) -> list[Graded]:
+    """Problems worth reading, with their texts again."""
+    chosen = {g.problem.id: g for g in report.choose_cases(graded, num)}
+    name = graded[0].transcript.strategy
+    texts = {t.problem_id: t for t in read_jsonl(transcripts_of(name), Transcript) if t.problem_id in chosen}
+    return [replace(g, transcript=texts[problem_id]) for problem_id, g in chosen.items()]
+
+
+def _track(tracked: StageRun, metrics: Mapping[str, Any], cases: Sequence[Graded]) -> None:
+    """Record the results, the report and some of the leader's transcripts."""
+    numbers = {f"{name}.{key}": row[key] for name, row in metrics["strategies"].items() for key in TRACKED}
+    numbers |= {f"{name}.difference": row["difference"] for name, row in metrics["paired"].items()}
+    tracked.log_result(numbers)
+    for path in (METRICS, REPORT, RESULT_PLOT):
+        tracked.log_artifact(path, "report")
+    log_transcripts(tracked, ((case.problem, case.transcript, case.correct) for case in cases))

@@ -1,0 +1,208 @@
+"""The arena: round 0 is free, equal work is paid for once, a stopped run goes on, everybody has a fair chance."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpo.agents.ledger import GenerationLedger
+from mlpo.agents.scripted import ScriptedModels
+from mlpo.config import ConfigError, Params, parse_params
+from mlpo.layout import MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, TRANSCRIPTS, proposals_of, transcripts_of
+from mlpo.method.metrics import Graded
+from mlpo.method.prompts import leader_text
+from mlpo.stages import propose
+from mlpo.stages.arena import play, read_arena
+from mlpo.store import read_jsonl, write_jsonl_atomic
+from mlpo.types import LEADER, Problem, Request, Transcript
+
+NUM_TEST, NUM_AGENTS, NUM_ROUNDS = 4, 2, 2
+LEADER_CALLS = 3 * NUM_ROUNDS + 2
+"""Per problem: untrained, SFT and MLPO leader with the team, the last two alone."""
+AGENT_CALLS = NUM_ROUNDS - 1
+"""Per problem, agent and different draft: round 0 comes from data/proposals."""
+ALL_CALLS = NUM_TEST * (LEADER_CALLS + NUM_AGENTS * AGENT_CALLS)
+
+
+def reply(request: Request) -> str:
+    """The adder adds, the guesser says 11; the leader believes the adder and alone says 13."""
+    question = request.messages[-1].content
+    right = str(int(re.findall(r"(\d+) \+ 1\?", question)[-1]) + 1)
+    if request.model == "adder":
+        return right
+    if request.model == "guesser":
+        return "11"
+    return leader_text("I trust adder.", right if "adder:" in question else "13")
+
+
+@pytest.fixture
+def ready(house: Path, params: Params) -> Params:
+    """A house with its proposals and (scripted) leaders."""
+    for agent in params.team:
+        propose.run(params, agent, models=ScriptedModels(reply))
+    for folder in (SFT_LEADER, MLPO_LEADER):
+        folder.mkdir(parents=True)
+    return params
+
+
+def played(params: Params, models: ScriptedModels) -> dict[str, list[Graded]]:
+    return play(params, read_arena(params), models, ledger=GenerationLedger())
+
+
+def written() -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in TRANSCRIPTS.iterdir()}
+
+
+def test_every_strategy_answers_every_test_problem(ready: Params) -> None:
+    graded = played(ready, ScriptedModels(reply))
+    # targets 11, 12, 13, 14: the adder has all, the guesser and the lone leader one each; ties in votes go by a shuffle
+    correct = {name: sum(g.correct for g in rows) for name, rows in graded.items()}
+    assert 1 <= correct.pop("majority_vote") <= NUM_TEST
+    assert correct == {
+        "single:adder": 4,
+        "single:guesser": 1,
+        "oracle_any": 4,
+        "untrained_leader": 4,
+        "sft_leader": 4,
+        "sft_leader_solo": 1,
+        "leader": 4,
+        "leader_solo": 1,
+    }
+    for name in graded:
+        transcripts = list(read_jsonl(transcripts_of(name), Transcript))
+        assert [t.problem_id for t in transcripts] == [f"test{n:06d}" for n in (10, 11, 12, 13)]
+        assert {t.strategy for t in transcripts} == {name}
+        assert all(c.text for t in transcripts for c in t.completions)
+
+
+def test_the_best_agent_is_chosen_on_training_problems(ready: Params) -> None:
+    def better_in_training(request: Request) -> str:
+        """The guesser has every training problem and no test problem, the adder the other way round."""
+        right = str(int(request.messages[-1].content.split()[0]) + 1)
+        in_training = request.problem_id.startswith("train")
+        return right if (request.model == "guesser") == in_training else "0"
+
+    for agent in ready.team:
+        proposals_of(agent).unlink()
+        Path(f".mlpo/proposals/{agent}.jsonl").unlink()
+        propose.run(ready, agent, models=ScriptedModels(better_in_training))
+    assert read_arena(ready).best_single == "guesser"
+
+
+def test_round_0_is_not_asked_again(ready: Params) -> None:
+    asked: Counter[bool] = Counter()
+
+    def listen(request: Request) -> str:
+        asked[request.model == LEADER] += 1
+        if request.model != LEADER:
+            assert "Your leader says" in request.messages[-1].content
+        return reply(request)
+
+    played(ready, ScriptedModels(listen))
+    # all three leaders give the same draft here, so each agent is asked once a problem after round 0
+    assert asked == {True: NUM_TEST * LEADER_CALLS, False: NUM_TEST * NUM_AGENTS * AGENT_CALLS}
+
+
+def test_the_plan_counts_what_is_answered(ready: Params) -> None:
+    arena = read_arena(ready)
+    done: list[int] = []
+    play(ready, arena, ScriptedModels(reply), ledger=GenerationLedger(), on_done=done.append)
+    # per problem: 2 singles, a vote of 2, 3 leaders x 2 rounds x (2 agents + leader), 2 leaders alone
+    assert sum(done) == arena.num_completions == NUM_TEST * (2 + 2 + 3 * 2 * 3 + 2)
+
+
+def test_the_second_run_makes_no_model_call_and_the_same_bytes(ready: Params) -> None:
+    played(ready, ScriptedModels(reply))
+    first = written()
+    models = ScriptedModels(reply)
+    played(ready, models)
+    assert (models.backend.num_calls, models.opened) == (0, [])
+    assert written() == first
+
+
+def test_a_stopped_run_goes_on(ready: Params) -> None:
+    def stopped(request: Request) -> str:
+        if request.model == LEADER and str(SFT_LEADER) in models.opened[-1]:
+            raise KeyboardInterrupt
+        return reply(request)
+
+    models = ScriptedModels(stopped)
+    with pytest.raises(KeyboardInterrupt):
+        played(ready, models)
+    rest = ScriptedModels(reply)
+    played(ready, rest)
+    # only the batch that was stopped is paid for twice: the SFT leader's solo answers, which need no proposals first
+    assert models.backend.num_generations + rest.backend.num_generations == ALL_CALLS + NUM_TEST
+    resumed = written()
+    Path(".mlpo/evaluation.jsonl").unlink()
+    played(ready, ScriptedModels(reply))
+    assert written() == resumed
+
+
+def test_another_leader_pays_only_for_itself(ready: Params) -> None:
+    played(ready, ScriptedModels(reply))
+
+    class Retrained(ScriptedModels):
+        def identity(self, model: str, revision: str | None) -> str:
+            return super().identity(model, revision) + ("+" if model == str(MLPO_LEADER) else "")
+
+    models = Retrained(reply)
+    played(ready, models)
+    assert models.backend.num_generations == NUM_TEST * (NUM_ROUNDS + 1)
+
+
+def test_the_untrained_leader_is_shown_the_form(ready: Params) -> None:
+    prompts: dict[str, Request] = {}
+
+    def listen(request: Request) -> str:
+        if request.model == LEADER:
+            prompts.setdefault(models.opened[-1], request)
+        return reply(request)
+
+    models = ScriptedModels(listen)
+    played(ready, models)
+    untrained, trained = prompts["scripted:tiny@None"], prompts[f"scripted:{MLPO_LEADER}@None"]
+    # system, 3 training problems as user and assistant, the problem: 4 examples are wanted, the house has 3 problems
+    assert [m.role for m in untrained.messages] == ["system", *["user", "assistant"] * 3, "user"]
+    assert "adder: " in untrained.messages[1].content
+    assert re.fullmatch(r"<think>.*</think><answer>\d</answer>", untrained.messages[2].content)
+    assert [m.role for m in trained.messages] == ["system", "user"]
+
+
+def test_only_the_untrained_leader_is_read_leniently(ready: Params) -> None:
+    def without_tags(request: Request) -> str:
+        return "so it is\n14" if request.model == LEADER else reply(request)
+
+    graded = played(ready, ScriptedModels(without_tags))
+    assert [g.correct for g in graded["untrained_leader"]] == [False, False, False, True]
+    assert all(g.transcript.lenient for g in graded["untrained_leader"])
+    assert all(g.transcript.answer is None for g in graded["leader"])
+
+
+def test_self_consistency_is_played_if_asked_for(ready: Params, raw_params: dict[str, Any]) -> None:
+    raw_params["evaluate"]["self_consistency_samples"] = 3
+    rows = played(parse_params(raw_params), ScriptedModels(reply))["self_consistency"]
+    assert {len(g.transcript.extra) for g in rows} == {3}
+    assert sum(g.correct for g in rows) == 1
+
+
+def test_what_is_missing_is_named(ready: Params) -> None:
+    proposals = proposals_of("adder").read_bytes()
+    proposals_of("adder").write_bytes(b"".join(proposals.splitlines(keepends=True)[:-1]))
+    with pytest.raises(
+        ConfigError, match=r"adder.jsonl: 1 proposals for training problem .*; run `mlpo propose adder`"
+    ):
+        read_arena(ready)
+    proposals_of("adder").unlink()
+    with pytest.raises(ConfigError, match=r"adder.jsonl: no such file"):
+        read_arena(ready)
+    SFT_LEADER.rmdir()
+    with pytest.raises(ConfigError, match=r"data/leaders/sft: no leader here; run `mlpo train_sft`"):
+        read_arena(ready)
+    write_jsonl_atomic(TEST_PROBLEMS, list[Problem]())
+    with pytest.raises(ConfigError, match=r"test.jsonl: no problems; raise prepare.num_test"):
+        read_arena(ready)

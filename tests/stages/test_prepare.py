@@ -1,0 +1,73 @@
+"""Stage `prepare`: what it writes, and what it refuses before it writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mlpo.config import ConfigError, parse_params
+from mlpo.layout import PROBLEMS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
+from mlpo.stages import prepare
+from mlpo.stages.prepare import draw_splits
+from mlpo.store import read_jsonl
+from mlpo.types import Problem
+
+ROOT = Path(__file__).parents[2]
+
+
+def changed(**prepare: Any) -> Any:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    raw["prepare"] |= prepare
+    return parse_params(raw)
+
+
+def test_the_default_is_large_enough_and_balanced():
+    splits = draw_splits(changed().prepare, seed=0)
+    assert len(splits.test) >= 300
+    per_family = {f: sum(p.family == f for p in splits.test) for f in {p.family for p in splits.test}}
+    assert max(per_family.values()) - min(per_family.values()) <= 1
+
+
+def test_what_is_left_over_goes_to_the_first_families():
+    config = changed(num_train=9, num_test=8).prepare  # 9 = 7 * 1 + 2
+    splits = draw_splits(config, seed=0)
+    first = config.families[:2]
+    assert [sum(p.family == f for p in splits.train) for f in config.families] == [
+        2 if f in first else 1 for f in config.families
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        ({"num_train": 900}, r"family 'capital' of basics holds 117 problems, but .* are wanted .*lower"),
+        (
+            {"families": ["capital", "plural", "opposite", "product", "number_word", "continent", "history"]},
+            "has no family 'history'",
+        ),
+    ],
+)
+def test_what_it_cannot_draw_it_refuses_by_name(prepare: dict[str, Any], message: str):
+    with pytest.raises(ConfigError, match=message):
+        draw_splits(changed(**prepare).prepare, seed=0)
+
+
+def test_the_same_seed_writes_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    written = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        prepare.run(changed(num_train=14, num_test=14))
+        written.append([path.read_bytes() for path in (TRAIN_PROBLEMS, TEST_PROBLEMS, SHOT_PROBLEMS)])
+    assert written[0] == written[1]
+    assert len(list(read_jsonl(TRAIN_PROBLEMS, Problem))) == 14
+
+
+def test_a_refusal_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError):
+        prepare.run(changed(num_train=900))
+    assert not PROBLEMS.exists()

@@ -1,0 +1,102 @@
+"""Stage `register`: a version with its evaluation, once; what it writes for DVC depends on the leader alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpo.agents.scripted import ScriptedModels
+from mlpo.config import ConfigError, Params, parse_params
+from mlpo.layout import METRICS, MLPO_LEADER, REGISTERED, SFT_LEADER, TEST_PROBLEMS, TRANSCRIPTS
+from mlpo.method.prompts import leader_text
+from mlpo.stages import evaluate, propose, register
+from mlpo.tracking.registry import champion_folder, leaders
+from mlpo.types import Request
+
+
+def reply(request: Request) -> str:
+    """Agents say 11; a leader adds."""
+    number = int(re.findall(r"(\d+) \+ 1\?", request.messages[-1].content)[-1])
+    return "11" if request.model != "leader" else leader_text("I add.", str(number + 1))
+
+
+@pytest.fixture
+def evaluated(house: Path, params: Params) -> Params:
+    """A house up to and with its evaluation."""
+    for agent in params.team:
+        propose.run(params, agent, models=ScriptedModels(reply))
+    for folder in (SFT_LEADER, MLPO_LEADER):
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").write_text(folder.name, encoding="utf-8")
+    evaluate.run(params, models=ScriptedModels(reply))
+    return params
+
+
+def test_the_leader_becomes_a_version_with_its_evaluation(
+    evaluated: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    register.run(evaluated)
+    assert capsys.readouterr().out == "leader version 1\nchampion: there is no champion yet\n"
+    assert (champion_folder() / "model.safetensors").read_text(encoding="utf-8") == MLPO_LEADER.name
+    stored = json.loads((champion_folder() / "evaluation.json").read_text(encoding="utf-8"))
+    assert stored == {"invalid_rate": 0.0, "scores": dict.fromkeys(sorted(stored["scores"]), True)}
+    assert len(stored["scores"]) == 4
+    card = (champion_folder() / "README.md").read_text(encoding="utf-8")
+    assert "| MLPO leader + team | 1.000 |" in card
+
+
+def test_the_input_example_is_a_prompt_as_the_leader_sees_it(evaluated: Params) -> None:
+    register.run(evaluated)
+    example = json.loads((champion_folder() / "input_example.json").read_text(encoding="utf-8"))
+    assert [message["role"] for message in example["messages"]] == ["system", "user"]
+    assert "adder: 11" in example["messages"][1]["content"]
+
+
+def test_registering_again_changes_nothing_and_says_so(evaluated: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    register.run(evaluated)
+    before = REGISTERED.read_bytes()
+    capsys.readouterr()
+    register.run(evaluated)
+    assert capsys.readouterr().out.startswith("leader version 1 (registered before)\nchampion: ")
+    assert REGISTERED.read_bytes() == before
+    assert len(leaders()) == 1
+
+
+def test_what_dvc_keeps_is_the_same_whatever_the_registry_holds(evaluated: Params) -> None:
+    register.run(evaluated)
+    first = REGISTERED.read_bytes()
+    (MLPO_LEADER / "model.safetensors").write_text("another", encoding="utf-8")
+    register.run(evaluated)
+    assert REGISTERED.read_bytes() != first
+    assert [leader.aliases for leader in leaders()] == [("challenger",), ("champion",)]
+    (MLPO_LEADER / "model.safetensors").write_text(MLPO_LEADER.name, encoding="utf-8")
+    register.run(evaluated)  # version 1 again, though there are two now
+    assert REGISTERED.read_bytes() == first
+    assert len(leaders()) == 2
+
+
+def test_the_prompts_digest_follows_wording_and_worked_examples(
+    house: Path, params: Params, raw_params: dict[str, Any]
+) -> None:
+    raw_params["team"]["guesser"]["system"] = "Be very brief."
+    other = parse_params(raw_params)
+    del raw_params["team"]["adder"]["shots"]
+    fewer = parse_params(raw_params)
+    assert len({register.prompts_digest(p) for p in (params, params, other, fewer)}) == 3
+
+
+def test_what_is_missing_is_named_with_the_stage_that_makes_it(evaluated: Params) -> None:
+    transcripts = TRANSCRIPTS / "leader.jsonl"
+    for path, stage in ((METRICS, "evaluate"), (transcripts, "evaluate"), (TEST_PROBLEMS, "prepare")):
+        content = path.read_bytes()
+        path.unlink()
+        with pytest.raises(ConfigError, match=f"{path}: missing; run `mlpo {stage}`"):
+            register.run(evaluated)
+        path.write_bytes(content)
+    assert not REGISTERED.exists()
+    assert leaders() == []
