@@ -57,7 +57,7 @@ def accuracy_plot(metrics: Mapping[str, Any], theme: Theme = LIGHT, *, confidenc
         )  # fmt: skip
     axes.set_yticks(range(len(rows)), [row.label for row in reversed(rows)])
     axes.set_ylim(-0.6, len(rows) - 0.4)
-    axes.set_xlim(0, min(1.0, max(row.high for row in (*rows, *bounds)) + 0.08))
+    axes.set_xlim(-0.02, min(1.0, max(row.high for row in (*rows, *bounds)) + 0.08))
     axes.set_xlabel(f"accuracy, {percent(confidence)} interval, n = {rows[0].n}")
     axes.grid(visible=True, axis="x")
     return figure

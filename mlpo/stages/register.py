@@ -1,0 +1,93 @@
+"""Stage `register`: the evaluated leader becomes a version in the registry (leader, evaluation -> data/registry)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from mlpo.config import ConfigError, Params, digest
+from mlpo.grading import is_equivalent
+from mlpo.layout import METRICS, MLPO_LEADER, PROBLEMS, REGISTERED, TEST_PROBLEMS, proposals_of, transcripts_of
+from mlpo.method.metrics import Graded, grade
+from mlpo.method.prompts import agent_messages, leader_messages, solo_messages
+from mlpo.models.load import model_identity, weights_digest
+from mlpo.report import readme_table
+from mlpo.stages.clock import stage_clock
+from mlpo.stages.team import team_prompts
+from mlpo.store import read_jsonl, write_json_atomic
+from mlpo.tracking.candidate import Candidate
+from mlpo.tracking.gate import Evaluation
+from mlpo.tracking.register import Registration, register_leader
+from mlpo.tracking.runs import stage_run
+from mlpo.types import LEADER, Completion, Message, Problem, Transcript
+
+
+def run(params: Params) -> None:
+    """Register the leader with what it came from, let the gate decide, and print both.
+
+    data/registry/leader.json holds what identifies the leader. Its version number is the registry's alone: two
+    checkouts that made the same leader may count differently.
+
+    Raises:
+        ConfigError: the leader, its evaluation or the problems are missing; nothing is written.
+    """
+    candidate = _candidate(params)
+    inputs = (PROBLEMS, *map(proposals_of, params.team))
+    with stage_clock("register"), stage_run("register", params, inputs=[MLPO_LEADER, METRICS, *inputs]) as tracked:
+        registration = register_leader(tracked, candidate, inputs=inputs)
+        write_json_atomic(REGISTERED, candidate.identity)
+    print(announcement(registration))
+
+
+def announcement(registration: Registration) -> str:
+    """The version and the decision, in a line each."""
+    decision = registration.decision
+    known = "" if registration.new else " (registered before)"
+    state = "champion" if decision.promoted else "challenger"
+    return f"leader version {registration.version}{known}\n{state}: {decision.reason}"
+
+
+def _candidate(params: Params) -> Candidate:
+    graded = _graded()
+    metrics: dict[str, Any] = json.loads(METRICS.read_text(encoding="utf-8"))
+    shown = graded[0].transcript.rounds[-1].proposals
+    return Candidate(
+        folder=MLPO_LEADER,
+        weights=weights_digest(MLPO_LEADER),
+        base_model=model_identity(params.leader.model, params.leader.revision),
+        prompts=prompts_digest(params),
+        params=params,
+        evaluation=Evaluation({g.problem.id: g.correct for g in graded}, metrics["strategies"][LEADER]["invalid_rate"]),
+        metrics=metrics,
+        table=readme_table(metrics, confidence=params.evaluate.confidence),
+        example=leader_messages(graded[0].problem, shown),
+    )
+
+
+def _graded() -> list[Graded]:
+    """The leader's transcripts, graded, by problem id."""
+    transcripts = transcripts_of(LEADER)
+    for path, stage in (
+        (MLPO_LEADER, "train_mlpo"),
+        (TEST_PROBLEMS, "prepare"),
+        (METRICS, "evaluate"),
+        (transcripts, "evaluate"),
+    ):
+        if not path.exists():
+            raise ConfigError(f"{path}: missing; run `mlpo {stage}`, or `dvc repro` for all that is missing")
+    problems = {problem.id: problem for problem in read_jsonl(TEST_PROBLEMS, Problem)}
+    found = sorted(read_jsonl(transcripts, Transcript), key=lambda t: t.problem_id)
+    if {t.problem_id for t in found} != problems.keys():
+        raise ConfigError(f"{transcripts} and {TEST_PROBLEMS} hold different problems; run `mlpo evaluate` again")
+    return [grade(t, problems[t.problem_id], equivalent=is_equivalent) for t in found]
+
+
+def prompts_digest(params: Params) -> str:
+    """What the prompts are, worked examples and wording: the digest of every kind of prompt for one fixed problem."""
+    probe = Problem("probe", "probe", "probe", "What is asked?", "this", "word")
+    team = team_prompts(params)
+    said = [Completion("probe", agent.name, "this", "stop", 0, 0) for agent in team]
+    prompts: list[tuple[Message, ...]] = [leader_messages(probe, said), solo_messages(probe)]
+    prompts += [agent_messages(agent, probe, previous="that", draft="this") for agent in team]
+    return digest([[asdict(message) for message in prompt] for prompt in prompts])
