@@ -55,19 +55,18 @@ def test_what_it_cannot_draw_it_refuses_by_name(prepare: dict[str, Any], message
         draw_splits(changed(**prepare).prepare, seed=0)
 
 
-def test_the_same_seed_writes_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_same_seed_writes_the_same_bytes(house: Path):
     written = []
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        monkeypatch.chdir(tmp_path / name)
+    for _ in range(2):
         prepare.run(changed(num_train=14, num_test=14))
         written.append([path.read_bytes() for path in (TRAIN_PROBLEMS, TEST_PROBLEMS, SHOT_PROBLEMS)])
     assert written[0] == written[1]
     assert len(list(read_jsonl(TRAIN_PROBLEMS, Problem))) == 14
 
 
-def test_a_refusal_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_refusal_changes_nothing(house: Path):
+    before = TRAIN_PROBLEMS.read_bytes()
     with pytest.raises(ConfigError):
         prepare.run(changed(num_train=900))
-    assert not PROBLEMS.exists()
+    assert TRAIN_PROBLEMS.read_bytes() == before
+    assert {p.name for p in PROBLEMS.iterdir()} == {p.name for p in (TRAIN_PROBLEMS, TEST_PROBLEMS, SHOT_PROBLEMS)}

@@ -1,0 +1,121 @@
+"""Demonstrations are made of the models' own words, verified, and the same for the same seed."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from mlpo.method.answers import is_correct, parse_answer, well_formed
+from mlpo.method.demonstrations import (
+    MAX_CHARACTERS,
+    Demonstrations,
+    build_demonstrations,
+    count_demonstrations,
+)
+from mlpo.method.selection import ProposalSet
+from mlpo.types import Completion, Problem
+
+PROBLEMS = {
+    f"p{i}": Problem(f"p{i}", "basics", "sum", f"What is {i} plus 1?", str(i + 1), "integer") for i in range(12)
+}
+
+
+def said(model: str, problem: Problem, value: int, *, finish: str = "stop", pad: str = "") -> Completion:
+    text = f"{pad}{problem.question[8:-1]} is {value}."
+    return Completion(problem.id, model, text, finish, 9, 5)  # type: ignore[arg-type]
+
+
+def proposals(problem: Problem, *values: int) -> ProposalSet:
+    """One agent per value; a value is right if it is the problem's number plus one."""
+    names = ("geo", "language", "number")
+    shown = {n: (said(n, problem, v),) for n, v in zip(names, values, strict=True)}
+    return ProposalSet(problem, shown, {n: (str(v) == problem.target,) for n, v in zip(names, values, strict=True)})
+
+
+def build(sets: list[ProposalSet], own: dict[str, list[Completion]] | None = None, **changes: float) -> Demonstrations:
+    options = {"max_demonstrations": 24, "solo_share": 0.3, "tuples_per_problem": 4, "seed": 0} | changes
+    return build_demonstrations(sets, own or {}, **options)  # type: ignore[arg-type]
+
+
+def mixed() -> tuple[list[ProposalSet], dict[str, list[Completion]]]:
+    """Right majorities, right minorities and whole teams that are wrong; the leader's own samples right and wrong."""
+    teams = {0: (0, 0, 9), 1: (0, 9, 8), 2: (9, 8, 7)}
+    sets = []
+    for i, problem in enumerate(PROBLEMS.values()):
+        sets.append(proposals(problem, *(int(problem.target) + 10 * v for v in teams[i % 3])))
+    own = {p.id: [said("leader", p, int(p.target)), said("leader", p, int(p.target) + 1)] for p in PROBLEMS.values()}
+    return sets, own
+
+
+def test_every_demonstration_is_well_formed_and_right():
+    built = build(*mixed())
+    assert len(built.rows) == 24
+    for row in built.rows:
+        problem = PROBLEMS[row.problem_id]
+        assert well_formed(row.completion)
+        assert is_correct(parse_answer(row.completion, problem.answer_kind), problem)
+
+
+def test_all_kinds_are_there_in_their_shares():
+    counts = Counter(row.kind for row in build(*mixed()).rows)
+    assert set(counts) == {
+        "confirm", "overrule_majority", "backtrack", "recover_alone", "solo_confirm", "solo_backtrack",
+    }  # fmt: skip
+    assert counts["solo_confirm"] + counts["solo_backtrack"] == 7  # 0.3 * 24
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "think"),
+    [
+        ((6, 6, 9), "confirm", {"geo: 5 plus 1 is 6.", "language: 5 plus 1 is 6."}),
+        ((9, 9, 6), "overrule_majority", {"number: 5 plus 1 is 6."}),
+        ((9, 9, 6), "backtrack", {f"{n}: 5 plus 1 is 9. Wait, number: 5 plus 1 is 6." for n in ("geo", "language")}),
+        ((9, 8, 7), "recover_alone", {"me: 5 plus 1 is 6."}),
+    ],
+)
+def test_what_a_kind_says(values: tuple[int, int, int], kind: str, think: set[str]):
+    problem = PROBLEMS["p5"]
+    built = build([proposals(problem, *values)], {"p5": [said("leader", problem, 6)]})
+    (row,) = (r for r in built.rows if r.kind == kind)
+    assert row.completion in {f"<think>{words}</think><answer>6</answer>" for words in think}
+    assert all(name in row.messages[-1].content for name in ("geo:", "language:", "number:"))
+
+
+def test_solo_demonstrations_have_no_team():
+    built = build(*mixed(), solo_share=1.0)
+    assert built.rows
+    assert all(row.messages[-1].content == PROBLEMS[row.problem_id].question for row in built.rows)
+
+
+def test_a_problem_nobody_solved_is_rejected_and_counted():
+    built = build([proposals(PROBLEMS["p5"], 9, 8, 7)], {"p5": [said("leader", PROBLEMS["p5"], 9)]})
+    assert built.rows == ()
+    assert built.rejected["problem nobody solved"] == 1
+
+
+@pytest.mark.parametrize(
+    ("sample", "reason"),
+    [
+        (said("leader", PROBLEMS["p5"], 6, finish="length"), "completion cut or failed"),
+        (Completion("p5", "leader", "I cannot say", "stop", 9, 5), "completion without an answer"),
+        (said("leader", PROBLEMS["p5"], 6, pad="well, " * MAX_CHARACTERS), "completion too long"),
+    ],
+)
+def test_what_cannot_be_quoted_is_rejected_with_its_reason(sample: Completion, reason: str):
+    built = build([proposals(PROBLEMS["p5"], 9, 8, 7)], {"p5": [sample]})
+    assert built.rows == ()
+    assert built.rejected[reason] == 1
+
+
+def test_the_same_seed_gives_the_same_demonstrations():
+    assert build(*mixed(), seed=3) == build(*mixed(), seed=3)
+    assert build(*mixed(), seed=3) != build(*mixed(), seed=4)
+
+
+def test_the_counts_add_up():
+    sets, own = mixed()
+    built = build(sets, own)
+    counts = count_demonstrations(built, PROBLEMS)
+    assert counts["count"] == sum(counts["by_kind"].values()) == sum(counts["by_family"].values()) == 24
+    assert set(counts["by_source"]) == {"geo", "language", "leader", "number"}
