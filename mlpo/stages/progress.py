@@ -25,10 +25,12 @@ class RateColumn(ProgressColumn):
 
 
 @contextmanager
-def progress(title: str, total: int, *, unit: str) -> Iterator[Callable[[int], None]]:
+def progress(
+    title: str, total: int, *, unit: str, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[[int], None]]:
     """Show how far work has come; the block calls what it gets with the number of units just done."""
     if not sys.stdout.isatty():
-        yield _lines(title, total, unit)
+        yield _lines(title, total, unit, clock)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -43,14 +45,14 @@ def progress(title: str, total: int, *, unit: str) -> Iterator[Callable[[int], N
         yield lambda done: bar.advance(task, done)
 
 
-def _lines(title: str, total: int, unit: str) -> Callable[[int], None]:
-    started = said = time.monotonic()
+def _lines(title: str, total: int, unit: str, clock: Callable[[], float]) -> Callable[[int], None]:
+    started = said = clock()
     finished = 0
 
     def advance(done: int) -> None:
         nonlocal finished, said
         finished += done
-        now = time.monotonic()
+        now = clock()
         if finished < total and now - said < LINE_SECONDS:
             return
         said = now

@@ -1,0 +1,158 @@
+"""Stage `train_mlpo` on a real, tiny leader that was warmed up on right and wrong answers, so that there is a choice."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from mlpo.agents.scripted import ScriptedModels
+from mlpo.config import ConfigError, Params, parse_params
+from mlpo.grading import is_equivalent
+from mlpo.layout import MLPO_CURVE, MLPO_LEADER, MLPO_TUPLES, ROLLOUTS, SFT_LEADER, TRAIN_PROBLEMS, WORK
+from mlpo.method.prompts import leader_messages, solo_messages
+from mlpo.models.load import load_model, save_model, weights_digest
+from mlpo.stages import propose, train_mlpo
+from mlpo.stages.proposals import read_proposal_sets
+from mlpo.store import read_jsonl
+from mlpo.training.sft import train_sft
+from mlpo.training.workspace import Workspace
+from mlpo.types import Completion, Demonstration, Problem, Request
+from tests.training.conftest import tiny_folder  # noqa: F401 - a fixture
+
+MakeParams = Callable[..., Params]
+
+
+def reply(request: Request) -> str:
+    """The adder is right in sample 0, the guesser never; asked again with a draft, they say so."""
+    if any("Your leader says" in message.content or "leader" in message.content for message in request.messages):
+        return "again"
+    right = int(re.findall(r"(\d+) \+ 1\?", request.messages[-1].content)[-1]) + 1
+    return str(right if request.model == "adder" and request.sample == 0 else right + 5)
+
+
+@pytest.fixture(scope="module")
+def warm(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+    """A leader that answers in the right form, sometimes rightly."""
+    from mlpo.config import RuntimeConfig, TrainSftConfig
+
+    rows = []
+    for n in range(3):
+        problem = Problem(f"train{n:06d}", "basics", "sum", f"{n} + 1?", str(n + 1), "integer")
+        said = tuple(Completion(problem.id, a, str(n + 1 + k), "stop", 1, 1) for a, k in (("adder", 0), ("guesser", 5)))
+        for messages in (solo_messages(problem), leader_messages(problem, said)):
+            for answer in (n + 1, n + 6):
+                text = f"<think></think><answer>{answer}</answer>"
+                rows.append(Demonstration(problem.id, "sum", "solo_confirm", messages, text))
+    leader = load_model(str(tiny_folder), device="cpu", dtype="float32")
+    config = TrainSftConfig(epochs=25, batch_size=6, learning_rate=0.01)
+    folder = tmp_path_factory.mktemp("warm")
+    train_sft(leader, rows, config, seed=0, runtime=RuntimeConfig(), workspace=Workspace(folder / "work"))
+    save_model(leader.model, leader.tokenizer, folder / "sft")
+    return folder / "sft"
+
+
+@pytest.fixture
+def make_params(house: Path, raw_params: dict[str, Any], warm: Path) -> MakeParams:
+    """Parameters with changes to section train_mlpo, beside the team's proposals and a warmed-up leader."""
+    small = {
+        "steps": 3, "prompts_per_step": 4, "group_size": 4, "max_completion_tokens": 36, "save_steps": 2,
+        "learning_rate": 1e-3,
+    }  # fmt: skip
+
+    def make(**changes: Any) -> Params:
+        own = {key: changes.pop(key) for key in ("rounds", "seed") if key in changes}
+        return parse_params(raw_params | own | {"train_mlpo": small | changes})
+
+    for agent in make().team:
+        propose.run(make(), agent, models=ScriptedModels(reply))
+    shutil.copytree(warm, SFT_LEADER)
+    return make
+
+
+def outputs() -> tuple[str, bytes, bytes, bytes]:
+    return (weights_digest(MLPO_LEADER), MLPO_CURVE.read_bytes(), MLPO_TUPLES.read_bytes(), ROLLOUTS.read_bytes())
+
+
+def test_a_run_leaves_leader_curve_tuples_and_rollouts_the_same_bytes_each_time(make_params: MakeParams) -> None:
+    train_mlpo.run(make_params())
+    first = outputs()
+    assert first[0] != weights_digest(SFT_LEADER)
+    load_model(str(MLPO_LEADER), device="cpu")
+    table = pd.read_parquet(ROLLOUTS)
+    assert len(table) == 3 * 4 * 4
+    assert set(table["tuple"]) > {"solo"}
+    assert 0 < table["correct"].mean() < 1
+    assert not (WORK / "training" / "train_mlpo").exists()
+    train_mlpo.run(make_params())
+    assert outputs() == first
+    train_mlpo.run(make_params(seed=1))
+    assert outputs()[3] != first[3]
+
+
+def test_the_report_counts_problems_tuples_and_prompts(make_params: MakeParams) -> None:
+    # 3 problems of 2 x 2 proposals, one of four right: none is easy. Both tuples of a problem: 0 or 1 right.
+    train_mlpo.run(make_params(steps=2, solo_share=0.25))
+    assert json.loads(MLPO_TUPLES.read_text()) == {
+        "problems": {"all": 3, "hard": 3, "easy": 0, "easy_kept": 0, "kept": 3},
+        "tuples_by_number_correct": {"0": 3, "1": 3},
+        "prompts": {"all": 8, "solo": 2, "refreshed": 0, "by_number_correct": {"0": 3, "1": 3}},
+    }
+
+
+def test_easy_problems_are_dropped_by_the_threshold(make_params: MakeParams) -> None:
+    with pytest.raises(ConfigError, match=r"all 3 problems are easy .*easy_threshold \(now 0\.25\)"):
+        train_mlpo.run(make_params(easy_threshold=0.25))
+    assert not MLPO_TUPLES.exists()
+
+
+def test_without_a_team_every_prompt_is_solo(make_params: MakeParams) -> None:
+    train_mlpo.run(make_params(use_team=False, steps=1))
+    assert set(pd.read_parquet(ROLLOUTS)["tuple"]) == {"solo"}
+
+
+def test_where_only_answers_are_shared_the_leader_sees_only_answers(make_params: MakeParams) -> None:
+    params = make_params(rounds={"share": "answer"}, solo_share=0.0)
+    sets = read_proposal_sets(tuple(params.team), equivalent=is_equivalent)
+    talkative = [
+        type(s)(s.problem, {a: tuple(_wordy(c) for c in cs) for a, cs in s.proposals.items()}, s.correct) for s in sets
+    ]
+    shown = {p.text for prompt in train_mlpo.prepare(params, talkative).plan for p in prompt.proposals}
+    assert shown
+    assert all(text.isdigit() for text in shown)
+
+
+def _wordy(completion: Completion) -> Completion:
+    return Completion(completion.problem_id, completion.model, f"I think \\boxed{{{completion.text}}}", "stop", 1, 1)
+
+
+def test_rounds_in_training_show_what_the_agents_say_to_the_leaders_draft(make_params: MakeParams) -> None:
+    train_mlpo.run(make_params(rounds_in_training=1.0, steps=1, solo_share=0.0), models=ScriptedModels(reply))
+    table = pd.read_parquet(ROLLOUTS)
+    assert {text.split(": ")[1] for row in table["proposals"] for text in row} == {"again"}
+    assert set(table["proposals_correct"]) == {0}
+    assert json.loads(MLPO_TUPLES.read_text())["prompts"]["refreshed"] == 4
+
+
+def test_a_missing_leader_is_named(make_params: MakeParams) -> None:
+    shutil.rmtree(SFT_LEADER)
+    with pytest.raises(ConfigError, match=r"data/leaders/sft: no leader here; run `mlpo train_sft`"):
+        train_mlpo.run(make_params())
+
+
+def test_no_steps_hand_on_the_warmed_up_leader(make_params: MakeParams) -> None:
+    train_mlpo.run(make_params(steps=0))
+    assert weights_digest(MLPO_LEADER) == weights_digest(SFT_LEADER)
+    assert pd.read_parquet(ROLLOUTS).empty
+
+
+def test_training_never_meets_a_test_problem(make_params: MakeParams) -> None:
+    train_mlpo.run(make_params(steps=2))
+    trained = set(pd.read_parquet(ROLLOUTS)["question"])
+    assert trained == {p.question for p in read_jsonl(TRAIN_PROBLEMS, Problem)}
