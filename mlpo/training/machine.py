@@ -7,6 +7,8 @@ import logging
 import os
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from mlpo.config import ConfigError
 from mlpo.models.load import LoadedModel
 from mlpo.training.checkpoints import trainable_weights
 
@@ -51,6 +54,19 @@ def trainer_arguments(
         "dataloader_pin_memory": False,
         "weight_decay": 0.0,
     }
+
+
+@contextmanager
+def naming_the_budget(doing: str, parameter: str, value: int) -> Iterator[None]:
+    """Turn the accelerator's out-of-memory into a message that names the parameter to lower.
+
+    Raises:
+        ConfigError: memory ran out inside the block.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise ConfigError(f"out of memory while {doing}; lower {parameter} (now {value})") from None
 
 
 def copy_in(leader: LoadedModel, dtype: torch.dtype) -> LoadedModel:

@@ -28,6 +28,7 @@ from mlpo.training.machine import (
     copy_in,
     copy_weights,
     frozen_copy,
+    naming_the_budget,
     peak_memory_mib,
     quiet_libraries,
     trainer_arguments,
@@ -94,7 +95,8 @@ class MlpoTrainer(SmallCheckpoints, GRPOTrainer):
         if self._sampler is not self._leader:
             copy_weights(self._leader.model, self._sampler.model)
         self._sampler.model.eval()
-        groups = self._roller.roll_out(self._sampler, prompts, self.state.global_step + 1)
+        with naming_the_budget("sampling", "runtime.batch_tokens", self._roller.batch_tokens):
+            groups = self._roller.roll_out(self._sampler, prompts, self.state.global_step + 1)
         seconds = time.perf_counter() - began
         num_tokens = sum(len(d.token_ids) for g in groups for d in g.drawn)
         self._rollout = {"rollout_seconds": seconds, "rollout_tokens_per_second": num_tokens / seconds}
@@ -114,9 +116,10 @@ class MlpoTrainer(SmallCheckpoints, GRPOTrainer):
         self._update_began = time.perf_counter()
         total = torch.zeros((), device=self.args.device)
         for part in parts:
-            with self.accelerator.autocast():
-                loss = self.compute_loss(model, part)
-            self.accelerator.backward(loss)
+            with naming_the_budget("learning", "runtime.micro_batch_tokens", self._runtime.micro_batch_tokens):
+                with self.accelerator.autocast():
+                    loss = self.compute_loss(model, part)
+                self.accelerator.backward(loss)
             total += loss.detach()
         self._step += 1
         return total

@@ -23,7 +23,7 @@ class Meter:
 
     def __enter__(self) -> Meter:
         if self._start:
-            self.console.print(f"{self._title}: resuming from step {self._start}")
+            self.say(f"{self._title}: resuming from step {self._start}")
         if self.console.is_terminal:
             self._bar = Progress(
                 TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
@@ -41,7 +41,7 @@ class Meter:
 
     def say(self, line: str) -> None:
         """Print a line of its own."""
-        self.console.print(line)
+        self.console.print(line, soft_wrap=True, markup=False)
 
     def step(self, done: int, text: str) -> None:
         """`done` steps are finished; `text` is what the last one showed."""
@@ -54,7 +54,7 @@ class Meter:
         self._said = now
         each = (now - self._began) / max(1, done - self._start)
         left = _clock(each * (self._total - done))
-        self.console.print(f"{self._title}: step {done}/{self._total}  {text}  {each:.1f} s a step, {left} left")
+        self.say(f"{self._title}: step {done}/{self._total}  {text}  {each:.1f} s a step, {left} left")
 
 
 def _clock(seconds: float) -> str:

@@ -24,7 +24,7 @@ from mlpo.models.load import LoadedModel, trainable_parameters
 from mlpo.training.checkpoints import SmallCheckpoints
 from mlpo.training.encode import IGNORED, EncodedDemonstration, check_context, encode_demonstration
 from mlpo.training.journal import SFT_COLUMNS, curve_row
-from mlpo.training.machine import peak_memory_mib, quiet_libraries, trainer_arguments
+from mlpo.training.machine import naming_the_budget, peak_memory_mib, quiet_libraries, trainer_arguments
 from mlpo.training.progress import Meter
 from mlpo.training.workspace import Workspace
 from mlpo.types import Demonstration
@@ -77,9 +77,10 @@ class WarmStartTrainer(SmallCheckpoints, SFTTrainer):
         for part in length_sorted_parts(inputs, self._runtime.micro_batch_tokens):
             batch = collate(part, self._pad, self.args.device)
             self._weights.append(float((batch["labels"] != IGNORED).sum() / num_learned))
-            with self.accelerator.autocast():
-                loss: Tensor = self.compute_loss(model, batch, num_items_in_batch=num_learned)  # type: ignore[no-untyped-call]
-            self.accelerator.backward(loss)
+            with naming_the_budget("learning", "runtime.micro_batch_tokens", self._runtime.micro_batch_tokens):
+                with self.accelerator.autocast():
+                    loss: Tensor = self.compute_loss(model, batch, num_items_in_batch=num_learned)  # type: ignore[no-untyped-call]
+                self.accelerator.backward(loss)
             total += loss.detach()
         return total
 

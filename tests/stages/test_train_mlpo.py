@@ -1,4 +1,4 @@
-"""Stage `train_mlpo` on a real, tiny leader that was warmed up on right and wrong answers, so that there is a choice."""
+"""Stage `train_mlpo` on a real, tiny leader, warmed up on right and wrong answers so that there is a choice."""
 
 from __future__ import annotations
 
@@ -92,18 +92,27 @@ def test_a_run_leaves_leader_curve_tuples_and_rollouts_the_same_bytes_each_time(
     assert not (WORK / "training" / "train_mlpo").exists()
     train_mlpo.run(make_params())
     assert outputs() == first
+
+
+@pytest.mark.slow
+def test_another_seed_gives_other_rollouts(make_params: MakeParams) -> None:
+    train_mlpo.run(make_params())
+    first = outputs()
     train_mlpo.run(make_params(seed=1))
     assert outputs()[3] != first[3]
 
 
+@pytest.mark.slow
 def test_the_report_counts_problems_tuples_and_prompts(make_params: MakeParams) -> None:
     # 3 problems of 2 x 2 proposals, one of four right: none is easy. Both tuples of a problem: 0 or 1 right.
     train_mlpo.run(make_params(steps=2, solo_share=0.25))
-    assert json.loads(MLPO_TUPLES.read_text()) == {
-        "problems": {"all": 3, "hard": 3, "easy": 0, "easy_kept": 0, "kept": 3},
-        "tuples_by_number_correct": {"0": 3, "1": 3},
-        "prompts": {"all": 8, "solo": 2, "refreshed": 0, "by_number_correct": {"0": 3, "1": 3}},
-    }
+    report = json.loads(MLPO_TUPLES.read_text())
+    assert report["problems"] == {"all": 3, "hard": 3, "easy": 0, "easy_kept": 0, "kept": 3}
+    assert report["tuples_by_number_correct"] == {"0": 3, "1": 3}
+    shown = pd.read_parquet(ROLLOUTS).drop_duplicates(["step", "prompt"])["proposals_correct"]
+    by_number = {str(int(number)): int(count) for number, count in shown.value_counts().items()}
+    assert report["prompts"] == {"all": 8, "solo": 2, "refreshed": 0, "by_number_correct": by_number}
+    assert sum(by_number.values()) == 6
 
 
 def test_easy_problems_are_dropped_by_the_threshold(make_params: MakeParams) -> None:
@@ -112,6 +121,7 @@ def test_easy_problems_are_dropped_by_the_threshold(make_params: MakeParams) -> 
     assert not MLPO_TUPLES.exists()
 
 
+@pytest.mark.slow
 def test_without_a_team_every_prompt_is_solo(make_params: MakeParams) -> None:
     train_mlpo.run(make_params(use_team=False, steps=1))
     assert set(pd.read_parquet(ROLLOUTS)["tuple"]) == {"solo"}
@@ -132,6 +142,7 @@ def _wordy(completion: Completion) -> Completion:
     return Completion(completion.problem_id, completion.model, f"I think \\boxed{{{completion.text}}}", "stop", 1, 1)
 
 
+@pytest.mark.slow
 def test_rounds_in_training_show_what_the_agents_say_to_the_leaders_draft(make_params: MakeParams) -> None:
     train_mlpo.run(make_params(rounds_in_training=1.0, steps=1, solo_share=0.0), models=ScriptedModels(reply))
     table = pd.read_parquet(ROLLOUTS)
@@ -146,12 +157,14 @@ def test_a_missing_leader_is_named(make_params: MakeParams) -> None:
         train_mlpo.run(make_params())
 
 
+@pytest.mark.slow
 def test_no_steps_hand_on_the_warmed_up_leader(make_params: MakeParams) -> None:
     train_mlpo.run(make_params(steps=0))
     assert weights_digest(MLPO_LEADER) == weights_digest(SFT_LEADER)
     assert pd.read_parquet(ROLLOUTS).empty
 
 
+@pytest.mark.slow
 def test_training_never_meets_a_test_problem(make_params: MakeParams) -> None:
     train_mlpo.run(make_params(steps=2))
     trained = set(pd.read_parquet(ROLLOUTS)["question"])

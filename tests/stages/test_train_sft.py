@@ -48,6 +48,7 @@ def test_the_leader_loads_and_the_same_seed_gives_the_same_bytes(make_params: Ma
     assert weights_digest(SFT_LEADER) != first[0]
 
 
+@pytest.mark.slow
 def test_no_epochs_hand_on_the_untrained_leader(make_params: MakeParams, tiny_folder: Path) -> None:  # noqa: F811
     train_sft.run(make_params(epochs=0))
     assert weights_digest(SFT_LEADER) == weights_digest(tiny_folder)
@@ -65,6 +66,7 @@ class Killed(BaseException):
     """As if the process had ended here."""
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_in_its_own_mlflow_run(
     make_params: MakeParams, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

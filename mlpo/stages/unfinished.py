@@ -1,0 +1,55 @@
+"""The training of a stage that may have been stopped: claimed under a fingerprint, started from float32 weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mlpo.config import Params, Section
+from mlpo.layout import WORK
+from mlpo.models.load import LoadedModel, choose_device, choose_dtype, load_model
+from mlpo.tracking.provenance import content_md5
+from mlpo.training.workspace import Workspace
+
+WITHOUT_EFFECT = frozenset(
+    {"save_steps", "max_zero_reward_steps", "max_zero_signal_share", "max_kl", "max_reward_errors"}
+)
+"""Parameters that change when a run is saved or stopped, and never what it computes: they may change in between."""
+
+
+def claim_workspace(
+    stage: str, params: Params, section: Section, inputs: Sequence[Path], extra: Mapping[str, Any]
+) -> Workspace:
+    """The stage's workspace under .mlpo, fresh or to go on with.
+
+    Args:
+        section: the stage's own parameters.
+        inputs: files and folders it reads: their content counts.
+        extra: whatever else the result depends on, by name.
+    Raises:
+        ConfigError: an unfinished run with other values lies there.
+    """
+    own = {f"{stage}.{k}": v for k, v in section.model_dump(mode="json").items() if k not in WITHOUT_EFFECT}
+    fingerprint = {
+        "seed": params.seed,
+        "runtime.dtype": params.runtime.dtype,
+        **own,
+        **{str(path): content_md5(path) for path in inputs},
+        **extra,
+    }
+    workspace = Workspace(WORK / "training" / stage)
+    workspace.claim(fingerprint)
+    return workspace
+
+
+def load_to_train(model: str, revision: str | None, params: Params) -> tuple[LoadedModel, torch.dtype]:
+    """The model in float32, whatever it will be computed in: small updates would be lost in bfloat16 weights.
+
+    Returns:
+        The model, and the dtype to compute in.
+    """
+    compute_dtype = choose_dtype(params.runtime.dtype, choose_device(params.runtime.device))
+    return load_model(model, revision, device=params.runtime.device, dtype="float32"), compute_dtype
