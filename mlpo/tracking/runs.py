@@ -91,24 +91,23 @@ def stage_run(
     with stop_signals() as signals:
         with signals.shield():
             run = _open(connection, stage, values, inputs, resume_id)
-        status: Status = "FAILED"
+        failure: BaseException | None = None
         try:
             yield run
-            status = "FINISHED"
         except BaseException as error:
-            stopped = bool(signals.received) or isinstance(error, KeyboardInterrupt)
-            status = "KILLED" if stopped else _status_of(error)
-            if os.getpid() == owner and status == "FAILED":
-                _record_failure(run, error)
+            failure = error
             raise
         finally:
             if os.getpid() == owner:  # in a forked child the run is its parent's to end
                 with signals.shield():
-                    _end(run, "KILLED" if signals.received else status, outputs)
+                    _end(run, _status(failure, told_to_stop=bool(signals.received)), failure, outputs)
 
 
-def _status_of(error: BaseException) -> Status:
-    return "FINISHED" if isinstance(error, SystemExit) and error.code in (None, 0) else "FAILED"
+def _status(failure: BaseException | None, *, told_to_stop: bool) -> Status:
+    if told_to_stop or isinstance(failure, KeyboardInterrupt):
+        return "KILLED"
+    well = failure is None or (isinstance(failure, SystemExit) and not failure.code)
+    return "FINISHED" if well else "FAILED"
 
 
 def _open(
@@ -132,13 +131,22 @@ def _open(
     return StageRun(run_id, parent_id, connection)
 
 
-def _end(run: StageRun, status: Status, outputs: Sequence[Path]) -> None:
-    """Write the child's status, then the parent's: of two stages that end together the second sees both ended."""
-    client = run.connection.client
-    if status == "FINISHED" and outputs:
-        run.tag({f"{OUTPUT}{path.as_posix()}": dvc_hash(path) for path in outputs})
-    client.set_terminated(run.run_id, status)
-    settle(run.connection, run.parent_id)
+def _end(run: StageRun, status: Status, failure: BaseException | None, outputs: Sequence[Path]) -> None:
+    """Write how the run ended; a store that can't be written does not hide the stage's own failure."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if status == "FINISHED" and outputs:
+            run.tag({f"{OUTPUT}{path.as_posix()}": dvc_hash(path) for path in outputs})
+        if status == "FAILED":
+            run.tag({"mlpo.error": f"{type(failure).__name__}: {failure}"[:500]})
+        # The child's status first: of two stages that end together, the second sees both ended and ends the pipeline.
+        run.connection.client.set_terminated(run.run_id, status)
+        settle(run.connection, run.parent_id)
+    except MlflowException:
+        if failure is None:
+            raise
+        logging.getLogger(__name__).warning("MLflow could not record that the run is %s", status, exc_info=True)
 
 
 def _resumable(connection: Connection, resume_id: str | None) -> Run | None:
@@ -159,13 +167,3 @@ def _flow_tags() -> dict[str, str]:
     """The Prefect flow run that started this process, if one did."""
     flow_run = os.environ.get("MLPO_FLOW_RUN_ID") or os.environ.get("PREFECT__FLOW_RUN_ID")
     return {"prefect.flow_run_id": flow_run} if flow_run else {}
-
-
-def _record_failure(run: StageRun, error: BaseException) -> None:
-    """Say on the run why it failed. The stage's own error matters more than a store that can't be written."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run.tag({"mlpo.error": f"{type(error).__name__}: {error}"[:500]})
-    except MlflowException:
-        logging.getLogger(__name__).warning("MLflow could not record why the run failed", exc_info=True)

@@ -37,6 +37,11 @@ def cut_after_one_step(run: StageRun) -> None:
     raise OSError("cut")
 
 
+def delete_and_fail(run: StageRun) -> None:
+    run.connection.client.delete_run(run.run_id)  # a deleted run takes no more tags
+    raise ValueError("bad row 7")
+
+
 def status(connection: Connection, run_id: str) -> str:
     return str(connection.client.get_run(run_id).info.status)
 
@@ -52,6 +57,21 @@ def test_a_run_that_raises_is_failed_with_its_reason_and_the_error_goes_on(conne
         raise ValueError("bad row 7")
     assert read(run).data.tags["mlpo.error"] == "ValueError: bad row 7"
     assert status(connection, run.run_id) == status(connection, run.parent_id) == "FAILED"
+
+
+def test_a_store_that_cannot_be_written_does_not_hide_the_stages_own_error(
+    connection: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ValueError, match="bad row 7"), stage_run("train_sft", PARAMS) as run:
+        delete_and_fail(run)
+    assert "could not record that the run is FAILED" in caplog.text
+
+
+def test_leaving_with_exit_code_0_is_an_end_and_another_code_a_failure(connection: Connection) -> None:
+    for code, wanted in ((0, "FINISHED"), (75, "FAILED")):
+        with pytest.raises(SystemExit), stage_run("train_sft", PARAMS) as run:
+            raise SystemExit(code)
+        assert status(connection, run.run_id) == wanted
 
 
 def test_a_keyboard_interrupt_is_killed_not_failed(connection: Connection) -> None:
