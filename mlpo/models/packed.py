@@ -91,11 +91,7 @@ def packed_logprobs(model: PreTrainedModel, batch: PackedBatch, *, temperature: 
     masks: Any = layer_masks(model.config, sees, positions, positions)
     backbone: Any = model.base_model
     hidden = backbone(input_ids=tokens, attention_mask=masks, position_ids=positions, use_cache=False).last_hidden_state
-    head: Any = model.get_output_embeddings()
-    logits = head(hidden[plan.rows.to(device), plan.columns.to(device)]).float()
-    cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
-    if cap:
-        logits = torch.tanh(logits / cap) * cap
+    logits = predictions(model, hidden[plan.rows.to(device), plan.columns.to(device)])
     logits = logits / temperature
     normaliser = logits.logsumexp(-1)
     logprobs = logits.gather(-1, plan.targets.to(device)[:, None])[:, 0] - normaliser
@@ -104,6 +100,14 @@ def packed_logprobs(model: PreTrainedModel, batch: PackedBatch, *, temperature: 
     mask = plan.mask.to(device)
     blank = torch.zeros(mask.shape, dtype=logprobs.dtype, device=device)
     return BatchLogprobs(blank.masked_scatter(mask, logprobs), mask, blank.masked_scatter(mask, entropy))
+
+
+def predictions(model: PreTrainedModel, hidden: Tensor) -> Tensor:
+    """Float32 logits of the chosen positions alone: [n, width] last hidden states -> [n, V]."""
+    head: Any = model.get_output_embeddings()
+    logits: Tensor = head(hidden).float()
+    cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+    return torch.tanh(logits / cap) * cap if cap else logits
 
 
 class _Plan(NamedTuple):

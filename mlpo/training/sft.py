@@ -21,6 +21,7 @@ from trl import SFTConfig, SFTTrainer
 from mlpo.config import ConfigError, RuntimeConfig, TrainSftConfig
 from mlpo.method.seeds import derive_seed
 from mlpo.models.load import LoadedModel, trainable_parameters
+from mlpo.models.packed import predictions
 from mlpo.training.checkpoints import SmallCheckpoints
 from mlpo.training.encode import IGNORED, EncodedDemonstration, check_context, encode_demonstration
 from mlpo.training.journal import SFT_COLUMNS, curve_row
@@ -49,7 +50,7 @@ class WarmStartTrainer(SmallCheckpoints, SFTTrainer):
         compute_dtype: torch.dtype = torch.float32,
     ) -> None:
         trainable_parameters(leader.model, config.trainable_layers)
-        self._runtime, self._on_step = runtime, on_step
+        self._leader, self._runtime, self._on_step = leader, runtime, on_step
         self._pad = int(leader.tokenizer.pad_token_id or 0)
         rows = {
             "input_ids": [[*e.prompt, *e.completion] for e in order],
@@ -72,6 +73,7 @@ class WarmStartTrainer(SmallCheckpoints, SFTTrainer):
         self._began = time.perf_counter()
         self._num_tokens = sum(len(row["input_ids"]) for row in inputs)
         self._weights: list[float] = []
+        self._seen: list[dict[str, float]] = []
         num_learned = torch.tensor(sum(label != IGNORED for row in inputs for label in row["labels"]))
         total = torch.zeros((), device=self.args.device)
         for part in length_sorted_parts(inputs, self._runtime.micro_batch_tokens):
@@ -79,22 +81,38 @@ class WarmStartTrainer(SmallCheckpoints, SFTTrainer):
             self._weights.append(float((batch["labels"] != IGNORED).sum() / num_learned))
             with naming_the_budget("learning", "runtime.micro_batch_tokens", self._runtime.micro_batch_tokens):
                 with self.accelerator.autocast():
-                    loss: Tensor = self.compute_loss(model, batch, num_items_in_batch=num_learned)  # type: ignore[no-untyped-call]
+                    loss = self.compute_loss(model, batch, num_items_in_batch=num_learned)
                 self.accelerator.backward(loss)
             total += loss.detach()
         return total
+
+    def compute_loss(
+        self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Tensor:
+        """Cross entropy of the learned tokens over `num_items_in_batch`.
+
+        TRL's own asks for logits, entropy and accuracy at every token of the prompt too: most of a step on a CPU.
+        """
+        targets = inputs["labels"][:, 1:]
+        learned = targets != IGNORED
+        read = self._leader.model.base_model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+        logits = predictions(self._leader.model, read.last_hidden_state[:, :-1][learned])
+        loss: Tensor = torch.nn.functional.cross_entropy(logits, targets[learned], reduction="sum") / num_items_in_batch
+        with torch.no_grad():
+            entropy = (logits.logsumexp(-1) - (logits.softmax(-1) * logits).sum(-1)).mean()
+            accuracy = (logits.argmax(-1) == targets[learned]).float().mean()
+        self._seen.append({"entropy": float(entropy), "token_accuracy": float(accuracy)})
+        return loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """One step is done: hand its metrics on. TRL's closing summary is not a step."""
         if "loss" not in logs:
             return
         seconds = time.perf_counter() - self._began
-        seen = self._metrics["train"]
         metrics = {"step": float(self.state.global_step)}
         metrics |= {name: float(logs[name]) for name in ("loss", "grad_norm", "learning_rate") if name in logs}
-        for name, theirs in (("token_accuracy", "mean_token_accuracy"), ("entropy", "entropy")):
-            metrics[name] = sum(w * v for w, v in zip(self._weights, seen[theirs], strict=True))
-        seen.clear()
+        for name in ("token_accuracy", "entropy"):
+            metrics[name] = sum(w * seen[name] for w, seen in zip(self._weights, self._seen, strict=True))
         metrics |= {"update_seconds": seconds, "update_tokens_per_second": self._num_tokens / seconds}
         self._on_step(metrics | {"peak_memory_mib": peak_memory_mib(self.args.device)})
 
