@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -16,7 +17,6 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
-from prefect.exceptions import TerminationSignal
 from prefect.states import Completed, Failed
 from pydantic import Field
 
@@ -28,21 +28,20 @@ from mlpo.layout import METRICS, PARAMS, TIMINGS
 from mlpo.overrides import merge
 from mlpo.report.table import print_table
 
-Seed = Annotated[
-    int | None, Field(ge=0, lt=2**31, description="Every random choice follows from it. Empty: as in params.yaml.")
-]
-Changes = Annotated[
-    Overrides | None,
-    Field(description="What differs from params.yaml; runs in a worktree, the checkout is left alone."),
-]
-Stages = Annotated[
-    list[StageName] | None, Field(description="Only these stages, their inputs as they are. Empty: all.")
-]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 @flow(name="pipeline")
-def pipeline(seed: Seed = None, overrides: Changes = None, stages: Stages = None) -> State[Any]:
-    """Run every stage that is not up to date: problems, proposals, warm start, MLPO, evaluation, registration."""
+def pipeline(
+    seed: Seed | None = None, overrides: Overrides | None = None, stages: list[StageName] | None = None
+) -> State[Any]:
+    """Run every stage that is not up to date: problems, proposals, warm start, MLPO, evaluation, registration.
+
+    Args:
+        seed: Every random choice follows from it. Empty: as in params.yaml.
+        overrides: What differs from params.yaml. Such a run works in a worktree and leaves the checkout alone.
+        stages: Only these stages, their inputs as they are. Empty: all.
+    """
     changes = merge(overrides or {}, {} if seed is None else {"seed": seed})
     try:
         with checkout_for(Path.cwd(), changes) as folder:
@@ -110,10 +109,13 @@ def print_results(folder: Path) -> None:
 def main() -> int:
     """`python -m flows.pipeline '{"seed": 1}'`: the flow in this process; a bad end is one line and an exit code."""
     parameters = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
+    # Prefect sends itself SIGTERM once more when the flow has ended; Python must then exit in order, for the temporary
+    # server is ended at exit.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         state = pipeline(**parameters, return_state=True)
-    except (KeyboardInterrupt, TerminationSignal) as stop:
-        return 143 if isinstance(stop, TerminationSignal) else 130
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     if state.is_completed():
         print_results(Path(str(state.data)))
         print(state.message)

@@ -15,14 +15,18 @@ from mlpo.config import ConfigError, load_params
 from mlpo.layout import PARAMS
 from mlpo.tracking import registry
 
-Version = Annotated[int, Field(ge=1, description="Number of the registered leader to decide about.")]
-Force = Annotated[bool, Field(description="Promote even if the gate refuses; needs a reason.")]
-Reason = Annotated[str | None, Field(description="Recorded with the version.")]
+Version = Annotated[int, Field(ge=1)]
 
 
 @flow
-def promote(version: Version, force: Force = False, reason: Reason = None) -> State[Any]:
-    """Make a version the champion if it clears the gate of params.yaml; the decision is recorded either way."""
+def promote(version: Version, force: bool = False, reason: str | None = None) -> State[Any]:
+    """Make a version the champion if it clears the gate of params.yaml; the decision is recorded either way.
+
+    Args:
+        version: Number of the registered leader to decide about.
+        force: Promote even if the gate refuses; needs a reason.
+        reason: Recorded with the version.
+    """
     try:
         params = load_params(Path.cwd() / PARAMS)
         decision = registry.promote(

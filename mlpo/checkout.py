@@ -1,14 +1,15 @@
 """Where a run works: the checkout itself, or for other parameters a git worktree that shares its DVC cache.
 
 A worktree is a folder a person can enter: the very files of the checkout (uncommitted and new ones too), params.yaml
-as asked for, a dvc.lock of its own. So a run with overrides leaves the checkout alone, two of them never meet, and one that
-was stopped goes on, since equal overrides lead to the same folder (a DVC experiment in a temporary folder starts anew).
+as asked for, a dvc.lock of its own. So a run with overrides leaves the checkout alone, two of them never meet, and one
+that was stopped goes on: equal overrides lead to the same folder. (A DVC experiment in a temporary folder starts anew.)
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -67,8 +68,21 @@ def _bring_up_to_date(root: Path, folder: Path, raw: Mapping[str, Any]) -> None:
         (folder / LOCK_FILE).write_bytes(done)
     (folder / PARAMS).write_text(yaml.safe_dump(dict(raw), sort_keys=False, allow_unicode=True), encoding="utf-8")
     if is_new:
-        _run(folder, "dvc", "config", "--quiet", "--local", "cache.dir", _run(root, "dvc", "cache", "dir"))
-        _run(folder, "dvc", "checkout", "--quiet", "--force", "--allow-missing")
+        _share_cache(root, folder)
+
+
+def _share_cache(root: Path, folder: Path) -> None:
+    """Let the worktree use the checkout's DVC cache and remotes, and bring what dvc.lock names and the cache holds."""
+    from dvc.config import Config
+    from dvc.repo import Repo
+
+    local = Path(".dvc") / "config.local"
+    if (root / local).exists():
+        shutil.copy(root / local, folder / local)
+    with Repo(str(root)) as repo, Config(str(folder / ".dvc")).edit("local") as config:
+        config["cache"]["dir"] = repo.cache.local_cache_dir
+    with Repo(str(folder)) as repo:
+        repo.checkout(force=True, allow_missing=True)
 
 
 def _snapshot(root: Path) -> str:
@@ -82,11 +96,9 @@ def _snapshot(root: Path) -> str:
 
 def _git(folder: Path, *arguments: str, index: Path | None = None) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return _run(folder, "git", *arguments, env=environment | ({"GIT_INDEX_FILE": str(index)} if index else {}))
-
-
-def _run(folder: Path, *command: str, env: Mapping[str, str] | None = None) -> str:
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    environment |= {"GIT_INDEX_FILE": str(index)} if index else {}
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
         raise ConfigError(f"cannot prepare a worktree for the overrides: `{' '.join(command)}` in {folder}: {reason}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
+import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
@@ -56,9 +58,20 @@ def run(
     overrides = merge(parse_assignments(changes or []), {} if seed is None else {"seed": seed})
     parse_params(merge(_raw_params(), overrides), source="overrides")  # refuse here, before a server starts
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")  # a new database is slow to make
-    sys.stdout.flush()
-    command = [sys.executable, "-m", "flows.pipeline", json.dumps({"overrides": overrides})]
-    os.execv(sys.executable, command)  # noqa: S606 - the flow takes this process's place: its signals, its exit code
+    sys.exit(_in_own_session([sys.executable, "-m", "flows.pipeline", json.dumps({"overrides": overrides})]))
+
+
+def _in_own_session(command: list[str]) -> int:
+    """Run a program and pass signals on to it alone; its exit code.
+
+    A terminal sends Ctrl-C to its whole foreground group. In a session of its own, Prefect's temporary server outlives
+    the signal and can still be told how the flow ended.
+    """
+    with subprocess.Popen(command, start_new_session=True) as process:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda received, _: process.send_signal(received))
+        code = process.wait()
+    return code if code >= 0 else 128 - code
 
 
 def _stage(name: str, *arguments: str) -> None:

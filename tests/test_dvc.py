@@ -107,11 +107,11 @@ def test_every_parameter_of_a_stage_exists_and_its_own_section_is_among_them() -
 
 
 def test_a_stage_names_the_sections_it_reads_and_no_others() -> None:
-    # `params.section` in the modules a stage imports from mlpo.stages, against `params:` in dvc.yaml
+    # `params.section` in the modules a stage imports, against `params:` in dvc.yaml
     known = {info.alias or name for name, info in Params.model_fields.items()} - {"runtime"}
     for name, stage in stages().items():
-        own = [ROOT / path for path in imported_files(name) if path.startswith("mlpo/stages/")]
-        used = {word for path in own for word in re.findall(r"\bparams\.([a-z_]+)", path.read_text())}
+        files = [ROOT / path for path in imported_files(name)]
+        used = {word for path in files for word in re.findall(r"\bparams\.([a-z_]+)", path.read_text())}
         used = {word.rstrip("_") for word in used} & known
         assert used == {param.partition(".")[0] for param in stage["params"]} - {"runtime"}, name
 

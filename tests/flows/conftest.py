@@ -93,10 +93,20 @@ class Prefect:
     folder: Path
 
     def post(self, path: str, **body: Any) -> Any:
-        return httpx.post(self.url + path, json=body, timeout=30).raise_for_status().json()
+        return self._answer("POST", path, json=body)
 
     def get(self, path: str) -> Any:
-        return httpx.get(self.url + path, timeout=30).raise_for_status().json()
+        return self._answer("GET", path)
+
+    def _answer(self, method: str, path: str, **more: Any) -> Any:
+        """What the server says; it is asked again while its SQLite database is locked (503)."""
+
+        def ask() -> httpx.Response | None:
+            response = httpx.request(method, self.url + path, timeout=30, **more)
+            return None if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else response
+
+        answer: httpx.Response = eventually(ask)
+        return answer.raise_for_status().json()
 
     def deploy(self, checkout: Path, name: str) -> None:
         run(sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--name", name, cwd=checkout, env=self.env)

@@ -1,0 +1,107 @@
+"""A run with overrides works in a worktree: the files of the checkout, parameters of its own, the cache shared."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mlpo.checkout import checkout_for
+from mlpo.config import ConfigError
+
+ROOT = Path(__file__).parents[1]
+
+
+def git(folder: Path, *arguments: str) -> str:
+    author = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    done = subprocess.run(["git", *author, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "checkout"
+    (folder / ".dvc").mkdir(parents=True)
+    for name in ("params.yaml", ".gitignore", ".dvc/config", ".dvc/.gitignore"):
+        (folder / name).write_text((ROOT / name).read_text())
+    (folder / "code.py").write_text("committed")
+    (folder / "gone.py").write_text("committed")
+    (folder / "dvc.lock").write_text("schema: '2.0'\n")
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "start")
+    return folder
+
+
+def test_overrides_that_change_nothing_run_in_place(root: Path) -> None:
+    for overrides in ({}, {"seed": 0}, {"rounds": {}}):
+        with checkout_for(root, overrides) as folder:
+            assert folder == root
+    assert not (root / ".mlpo").exists()
+
+
+def test_a_worktree_has_the_checkouts_files_and_its_own_parameters(root: Path) -> None:
+    (root / "code.py").write_text("edited")
+    (root / "new.py").write_text("not added yet")
+    (root / "gone.py").unlink()
+    before = git(root, "status", "--short")
+    with checkout_for(root, {"seed": 7}) as folder:
+        assert (folder / "code.py").read_text() == "edited"
+        assert (folder / "new.py").read_text() == "not added yet"
+        assert not (folder / "gone.py").exists()
+        expected = yaml.safe_load((root / "params.yaml").read_text()) | {"seed": 7}
+        assert yaml.safe_load((folder / "params.yaml").read_text()) == expected
+        assert git(folder, "rev-parse", "HEAD") == git(root, "rev-parse", "HEAD")
+        cache = subprocess.run(["dvc", "cache", "dir"], cwd=folder, capture_output=True, text=True, check=True).stdout
+        assert Path(cache.strip()) == root / ".dvc/cache"
+    assert git(root, "status", "--short") == before
+
+
+def test_equal_overrides_lead_to_the_same_folder_where_work_goes_on(root: Path) -> None:
+    with checkout_for(root, {"seed": 7}) as first:
+        (first / "dvc.lock").write_text("schema: '2.0' # with a finished stage\n")
+        (first / ".mlpo").mkdir()
+        (first / ".mlpo/store").write_text("half a stage")
+    (root / "code.py").write_text("mended")
+    with checkout_for(root, {"seed": 7}) as second:
+        assert second == first
+        assert (second / "dvc.lock").read_text() == "schema: '2.0' # with a finished stage\n"
+        assert (second / ".mlpo/store").read_text() == "half a stage"
+        assert (second / "code.py").read_text() == "mended"
+
+
+def test_other_overrides_lead_to_another_folder_at_the_same_time(root: Path) -> None:
+    with checkout_for(root, {"seed": 1}) as one, checkout_for(root, {"seed": 2}) as other:
+        assert one != other
+        assert [yaml.safe_load((f / "params.yaml").read_text())["seed"] for f in (one, other)] == [1, 2]
+
+
+def test_two_runs_with_equal_overrides_at_once_are_refused_with_the_folder(root: Path) -> None:
+    with (
+        checkout_for(root, {"seed": 1}) as folder,
+        pytest.raises(ConfigError, match=f"is going on in {folder}"),
+        checkout_for(root, {"seed": 1}),
+    ):
+        pass
+
+
+def test_a_deleted_worktree_is_made_again(root: Path) -> None:
+    with checkout_for(root, {"seed": 1}) as folder:
+        pass
+    subprocess.run(["rm", "-r", str(folder)], check=True)
+    with checkout_for(root, {"seed": 1}) as again:
+        assert (again / "code.py").read_text() == "committed"
+
+
+def test_illegal_overrides_are_refused_and_make_no_folder(root: Path) -> None:
+    with pytest.raises(ConfigError, match="seed"), checkout_for(root, {"seed": -1}):
+        pass
+    assert not (root / ".mlpo").exists()
+
+
+def test_outside_git_the_line_says_what_failed(root: Path) -> None:
+    subprocess.run(["rm", "-r", str(root / ".git")], check=True)
+    with pytest.raises(ConfigError, match="cannot prepare a worktree"), checkout_for(root, {"seed": 1}):
+        pass
