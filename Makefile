@@ -1,5 +1,5 @@
 # make run [SEED=n]   the whole pipeline; with a seed, in a worktree of its own
-# make test           fast tests              make lint      style, types, import rings
+# make test [ALL=1]   fast tests, or all      make lint      style, types, import rings
 # make prefect        Prefect's UI            make worker    deployments, and the worker that runs them
 # make mlflow         MLflow's UI
 
@@ -27,7 +27,7 @@ run: install
 	mlpo run $(if $(SEED),--seed $(SEED))
 
 test: install
-	OMP_NUM_THREADS=1 pytest
+	OMP_NUM_THREADS=1 pytest $(if $(ALL),-m "not gpu and not network" --durations=10)
 
 lint: install
 	ruff check .
