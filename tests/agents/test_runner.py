@@ -60,6 +60,14 @@ def test_one_call_per_backend_and_round() -> None:
     assert (own.num_calls, own.num_generations) == (2, 100)
 
 
+def test_what_one_agent_is_asked_stays_together() -> None:
+    # neighbours share their prompt's beginning, which a local model then reads once
+    asked: list[str] = []
+    backend = ScriptedBackend(lambda r: asked.append(r.model) or "x")  # type: ignore[func-returns-value]
+    run_strategies((talk(p, num_rounds=1, team=("a", "b")) for p in range(3)), {"a": backend, "b": backend})
+    assert asked == ["a", "a", "a", "b", "b", "b"]
+
+
 def test_one_failure_does_not_lose_the_other_999() -> None:
     def reply(request: Request) -> str | Completion:
         return failed(request, "engine died") if request.problem_id == "p500" else "fine"
