@@ -53,7 +53,7 @@ def test_a_users_matplotlib_settings_do_not_change_the_plot(metrics: dict[str, A
 
     draw = partial(accuracy_plot, metrics)
     plain = png(draw)
-    with mpl.rc_context({"font.size": 20, "lines.linewidth": 9}):
+    with mpl.rc_context({"axes.labelsize": 20, "xtick.major.pad": 9}):
         assert png(draw) == plain
 
 
