@@ -39,19 +39,22 @@ prefect: install
 	@echo "Prefect: http://127.0.0.1:4200"
 	prefect server start
 
+worker: export PREFECT_API_URL ?= http://127.0.0.1:4200/api
 worker: install
-	PREFECT_API_URL=$${PREFECT_API_URL:-http://127.0.0.1:4200/api} prefect --no-prompt deploy --all
-	PREFECT_API_URL=$${PREFECT_API_URL:-http://127.0.0.1:4200/api} prefect worker start --pool local --type process --limit 1
+	prefect work-pool inspect local > /dev/null 2>&1 || prefect --no-prompt work-pool create local --type process
+	prefect --no-prompt deploy --all
+	prefect worker start --pool local --type process --limit 1
 
 mlflow: install
 	@echo "MLflow: http://127.0.0.1:5000"
-	mlflow ui --backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
+	mlflow server --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///mlflow.db
 
 install: $(STAMP)
 
 # torch first and with its own dependencies, which differ by platform (the CUDA build needs more); the rest exactly as locked.
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; make PYTHON=python3.11")'
+	@echo "Installing into $(VENV): 2 GB, a few minutes, once"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock torch==2.13.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.lock

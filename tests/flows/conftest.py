@@ -135,6 +135,12 @@ class Prefect:
 
 
 @pytest.fixture(scope="session")
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where Prefect's temporary server keeps its database, which takes a while to make."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect]:
     """A Prefect server with a process work pool `local` and a worker for it."""
     folder = tmp_path_factory.mktemp("prefect")

@@ -1,4 +1,4 @@
-"""Three doors, one path: `dvc repro`, the Prefect flow and `mlpo <stage>` leave the same bytes and the same dvc.lock."""
+"""Three doors, one path: `dvc repro`, the Prefect flow and `mlpo <stage>` leave the same bytes and dvc.lock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.conftest import MakeCheckout, run
+from tests.flows.conftest import MakeCheckout, Prefect, run
 
 pytestmark = pytest.mark.slow
 
@@ -23,15 +23,8 @@ def content(checkout: Path) -> dict[str, str]:
     return {str(path.relative_to(checkout)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"PREFECT_HOME": str(tmp_path / "prefect"), "PATH": path}
-
-
-def test_the_flow_dvc_and_the_command_line_leave_the_same_bytes(
-    make_checkout: MakeCheckout, env: dict[str, str]
-) -> None:
+def test_the_flow_dvc_and_the_command_line_leave_the_same_bytes(prefect: Prefect, make_checkout: MakeCheckout) -> None:
+    env = prefect.env
     by_dvc, by_flow, by_hand = (make_checkout(name) for name in ("dvc", "flow", "hand"))
     for checkout in (by_dvc, by_flow):
         (checkout / "dvc.lock").unlink(missing_ok=True)
@@ -57,8 +50,8 @@ def slowness() -> float:
     return max(1.0, (time.monotonic() - started) / 0.25)
 
 
-def test_a_dvc_experiment_runs_with_another_parameter(make_checkout: MakeCheckout, env: dict[str, str]) -> None:
-    checkout = make_checkout()
+def test_a_dvc_experiment_runs_with_another_parameter(make_checkout: MakeCheckout) -> None:
+    checkout, env = make_checkout(), os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     run("dvc", "exp", "run", "--single-item", "prepare", "-S", "prepare.num_train=70", cwd=checkout, env=env)
     assert len((checkout / "data/problems/train.jsonl").read_text().splitlines()) == 70
     assert "prepare.num_train" in run("dvc", "params", "diff", cwd=checkout, env=env)

@@ -79,9 +79,10 @@ def test_unknown_and_illegal_parameters_are_refused_before_a_run_exists(
     for overrides in ({"train_mlpo": {"step": 2}}, {"train_mlpo": {"steps": -1}}, {"unknown": 1}):
         with pytest.raises(httpx.HTTPStatusError, match=r"4\d\d"):
             prefect.start("prepare", overrides=overrides)
-    state, message = prefect.end(prefect.start("prepare", sead=1))
-    assert state in {"FAILED", "CRASHED"}
-    assert "sead" in message
+    # Prefect's server lets an unknown name of the flow's own through; the run then ends before anything is done.
+    run_id = prefect.start("prepare", sead=1)
+    assert prefect.end(run_id)[0] in {"FAILED", "CRASHED"}
+    assert prefect.task_runs(run_id) == []
 
 
 @pytest.mark.slow
@@ -115,11 +116,11 @@ def test_cancelling_a_run_ends_the_whole_process_group_of_its_stage(
 @pytest.mark.slow
 @pytest.mark.parametrize(("signal_sent", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_run_in_a_terminal_that_is_stopped_leaves_no_process_behind(
-    signal_sent: signal.Signals, exit_code: int, make_checkout: MakeCheckout, tmp_path: Path
+    signal_sent: signal.Signals, exit_code: int, prefect_home: Path, make_checkout: MakeCheckout, tmp_path: Path
 ) -> None:
     # With Prefect's temporary server, as `make run` has it. A terminal sends Ctrl-C to its whole foreground group.
     checkout = make_checkout(cmd=SLEEPS)
-    env = os.environ | {"PREFECT_HOME": str(tmp_path / "prefect")}
+    env = os.environ | {"PREFECT_HOME": str(prefect_home)}
     command = (sys.executable, "-m", "mlpo.cli", "run")
     with running(*command, cwd=checkout, env=env, log=tmp_path / "log") as process:
         pids = eventually(lambda: pids_of(checkout), 150)
@@ -137,9 +138,13 @@ def pids_of(checkout: Path) -> list[int]:
 
 
 @pytest.mark.slow
-def test_a_mistake_on_the_command_line_is_one_line_and_exit_code_2(make_checkout: MakeCheckout) -> None:
+def test_a_mistake_in_a_flows_parameters_is_one_line_and_exit_code_2(
+    prefect: Prefect, make_checkout: MakeCheckout
+) -> None:
     checkout = make_checkout(cmd=KEEPS_SEED)
     command = [sys.executable, "-m", "flows.pipeline", json.dumps({"overrides": {"rounds": {"num_rounds": 0}}})]
-    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, cwd=checkout, env=prefect.env, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("mlpo: ")
