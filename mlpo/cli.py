@@ -226,7 +226,7 @@ def _exit_codes() -> Iterator[None]:
     except Exception as error:
         from mlpo.agents.backend import TransientError
 
-        if isinstance(error, TransientError):
+        if isinstance(error, TransientError | ConnectionError):  # a model server, or MLflow's, does not answer
             _leave(error, TRANSIENT)
         if isinstance(error, ValueError) and _is_ours(error):
             _leave(error, USER_MISTAKE)

@@ -22,7 +22,7 @@ from mlpo.cli import STAGES, app
 from mlpo.config import Params
 
 ROOT = Path(__file__).parents[1]
-BOOKKEEPING = {"mlpo.tracking.runs", "mlpo.stages.clock", "mlpo.stages.progress"}
+BOOKKEEPING = {"mlpo.tracking.runs", "mlpo.tracking.traces", "mlpo.stages.clock", "mlpo.stages.progress"}
 """They record and show what a stage does, and decide no byte of it: a change there makes no result stale."""
 
 
