@@ -36,6 +36,7 @@ from mlpo.training.machine import (
 from mlpo.training.plan import TrainingPrompt
 from mlpo.training.progress import Meter
 from mlpo.training.rollouts import Roller, RolloutGroup, reward_totals, rollout_metrics
+from mlpo.training.schedule import Scheduled
 from mlpo.training.update import Part, check_prompt_lengths, make_parts, part_loss
 from mlpo.training.workspace import Workspace
 
@@ -43,8 +44,10 @@ Log = Callable[[Mapping[str, float], int], None]
 """metrics, step -> None: gets everything, clocks and memory included."""
 
 
-class MlpoTrainer(SmallCheckpoints, GRPOTrainer):
+class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
     """GRPO on prompts that hold a team's proposals."""
+
+    rate_shape = "constant"
 
     def __init__(
         self,
@@ -218,7 +221,6 @@ def _arguments(
         num_iterations=config.updates_per_batch,
         shuffle_dataset=False,
         learning_rate=config.learning_rate,
-        lr_scheduler_type="constant_with_warmup",
         warmup_steps=config.warmup_steps,
         max_grad_norm=config.max_grad_norm,
         temperature=config.temperature,

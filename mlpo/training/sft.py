@@ -27,6 +27,7 @@ from mlpo.training.encode import IGNORED, EncodedDemonstration, check_context, e
 from mlpo.training.journal import SFT_COLUMNS, curve_row
 from mlpo.training.machine import naming_the_budget, peak_memory_mib, quiet_libraries, trainer_arguments
 from mlpo.training.progress import Meter
+from mlpo.training.schedule import Scheduled
 from mlpo.training.workspace import Workspace
 from mlpo.types import Demonstration
 
@@ -34,8 +35,10 @@ Log = Callable[[Mapping[str, float], int], None]
 """metrics, step -> None: gets everything, clocks and memory included."""
 
 
-class WarmStartTrainer(SmallCheckpoints, SFTTrainer):
+class WarmStartTrainer(Scheduled, SmallCheckpoints, SFTTrainer):
     """SFT on demonstrations that are already tokens, in the order given."""
+
+    rate_shape = "linear"
 
     def __init__(
         self,
@@ -217,7 +220,6 @@ def _arguments(
         per_device_train_batch_size=config.batch_size,
         train_sampling_strategy="sequential",
         learning_rate=config.learning_rate,
-        lr_scheduler_type="linear",
         warmup_steps=config.warmup_steps,
         max_grad_norm=config.max_grad_norm,
         max_length=None,

@@ -24,6 +24,7 @@ from mlpo.training.guards import TrainingStopped
 from mlpo.training.mlpo import MlpoTrainer, num_planned_prompts, train_mlpo
 from mlpo.training.plan import TrainingPrompt
 from mlpo.training.rollouts import Roller, RolloutGroup, reward_totals
+from mlpo.training.update import part_loss
 from mlpo.training.workspace import Workspace
 from mlpo.types import Problem, Sampling
 
@@ -313,12 +314,36 @@ def test_a_prompt_that_cannot_fit_is_refused_before_the_run(
     assert not list(tmp_path.rglob("*"))
 
 
-def test_bfloat16_computes_near_float32_and_keeps_float32_weights(
+class InBfloat16(MlpoTrainer):
+    """Looks at the sampling copy and the gradients of every step."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.twin = copy.deepcopy(args[0].model)
+        super().__init__(*args, **kwargs)
+
+    def _rolled_out(self, prompts: Any) -> list[RolloutGroup]:
+        groups = super()._rolled_out(prompts)
+        for ours, theirs in zip(self._leader.model.parameters(), self._sampler.model.parameters(), strict=True):
+            assert torch.equal(ours.bfloat16(), theirs)
+        return groups
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+        found = super().training_step(model, inputs, num_items_in_batch)
+        self.twin.load_state_dict(model.state_dict())
+        self.twin.zero_grad()
+        for part in self._parts or []:
+            part_loss(self.twin, None, replace(part, old_logprobs=None), self._config).policy.loss.backward()
+        ours, exact = (torch.cat([p.grad.flatten() for p in m.parameters()]) for m in (model, self.twin))
+        assert ours.dtype == torch.float32
+        assert torch.cosine_similarity(ours, exact, dim=0) > 0.99
+        assert not torch.equal(ours, exact)  # it was computed in bfloat16
+        return found
+
+
+def test_bfloat16_samples_from_a_fresh_copy_and_computes_near_float32(
     tiny: LoadedModel, make_prompts: MakePrompts, tmp_path: Path
 ) -> None:
-    config = configured(steps=1)
-    trainer = make_trainer(MlpoTrainer, tiny, make_prompts(4), config, tmp_path, compute_dtype=torch.bfloat16)
+    trainer = make_trainer(InBfloat16, tiny, make_prompts(8), configured(), tmp_path, compute_dtype=torch.bfloat16)
     trainer.train()
+    assert trainer.state.global_step == 2
     assert {p.dtype for p in tiny.model.parameters()} == {torch.float32}
-    assert {p.dtype for p in trainer._sampler.model.parameters()} == {torch.bfloat16}
-    assert trainer._sums["tokens"] > 0

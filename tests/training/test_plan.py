@@ -44,9 +44,10 @@ def test_each_step_of_eight_has_the_same_number_of_solo_prompts(share: float, pe
     assert [sum(not p.proposals for p in plan[i : i + 8]) for i in range(0, 40, 8)] == [per_eight] * 5
 
 
-def test_a_tenth_of_ten_is_one() -> None:
-    # 10 * 0.1 is 0.9999999999999999 when added up: the share must not be lost to rounding
-    assert sum(not p.proposals for p in plan_prompts(PROBLEMS, 100, seed=0, solo_share=0.1)) == 10
+def test_a_share_is_met_although_it_is_not_exact() -> None:
+    # 100 * 0.29 is 28.999999999999996: the 29th must be neither lost nor counted twice
+    for num, solo in ((100, 29), (200, 58)):
+        assert sum(not p.proposals for p in plan_prompts(PROBLEMS, num, seed=0, solo_share=0.29)) == solo
 
 
 def test_refreshed_prompts_are_a_share_of_those_with_a_team() -> None:

@@ -137,6 +137,8 @@ def test_training_learns_writes_its_curve_and_repeats_itself(
     rows = train(tiny, tmp_path / "a").curve.rows()
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5]  # 2 epochs of 10 in batches of 4
     assert rows[-1]["loss"] < rows[0]["loss"]
+    # warm-up of 1: half the rate, then 4/4 ... 1/4 of it
+    assert [row["learning_rate"] for row in rows] == pytest.approx([0.005, 0.01, 0.0075, 0.005, 0.0025])
     assert set(rows[0]) == {"step", "loss", "token_accuracy", "entropy", "grad_norm", "learning_rate"}
     printed = capsys.readouterr()
     assert "train_sft: step 5/5" in printed.out
