@@ -17,6 +17,7 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
+from prefect.exceptions import ParameterTypeError
 from prefect.states import Completed, Failed
 from pydantic import Field
 
@@ -116,14 +117,15 @@ def main() -> int:
         state = pipeline(**parameters, return_state=True)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    ended: Any = state.result(raise_on_failure=False)
     if state.is_completed():
-        print_results(Path(str(state.data)))
+        print_results(Path(ended))
         print(state.message)
         return 0
-    print(f"mlpo: {state.message}", file=sys.stderr)
-    if isinstance(state.data, StageFailedError):
-        return state.data.exit_code
-    return 2 if isinstance(state.data, ConfigError) else 1
+    print(f"mlpo: {' '.join((state.message or '').split())}", file=sys.stderr)
+    if isinstance(ended, StageFailedError):
+        return ended.exit_code
+    return 2 if isinstance(ended, (ConfigError, ParameterTypeError)) else 1
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import httpx
 import psutil
@@ -138,13 +138,24 @@ def pids_of(checkout: Path) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"overrides": {"rounds": {"num_rounds": 0}}}, "overrides.rounds.num_rounds"),  # Prefect's own check
+        (
+            {"overrides": {"prepare": {"families": ["plural"]}}},
+            "shots name families that prepare.families does not hold",
+        ),
+    ],
+)
 def test_a_mistake_in_a_flows_parameters_is_one_line_and_exit_code_2(
-    prefect: Prefect, make_checkout: MakeCheckout
+    parameters: dict[str, Any], words: str, prefect: Prefect, make_checkout: MakeCheckout
 ) -> None:
     checkout = make_checkout(cmd=KEEPS_SEED)
-    command = [sys.executable, "-m", "flows.pipeline", json.dumps({"overrides": {"rounds": {"num_rounds": 0}}})]
+    command = [sys.executable, "-m", "flows.pipeline", json.dumps(parameters)]
     done = subprocess.run(
         command, cwd=checkout, env=prefect.env, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("mlpo: ")
+    assert words in done.stderr.splitlines()[-1]
