@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import signal
-import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
@@ -31,6 +29,13 @@ STAGES = {
 }
 USER_MISTAKE, TRANSIENT, INTERRUPTED = 2, 75, 130
 
+PREFECT = {
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # a new database is slow to make
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",  # else it complains offline
+    "DO_NOT_TRACK": "1",
+}
+"""What Prefect's temporary server is told, unless the environment says otherwise."""
+
 # Imports stand inside the functions and help is plain, so that `mlpo --help` takes 0.2 s.
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__
@@ -54,24 +59,13 @@ def run(
     """
     from mlpo.config import parse_params
     from mlpo.overrides import merge, parse_assignments
+    from mlpo.session import run_in_session
 
     overrides = merge(parse_assignments(changes or []), {} if seed is None else {"seed": seed})
     parse_params(merge(_raw_params(), overrides), source="overrides")  # refuse here, before a server starts
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")  # a new database is slow to make
-    sys.exit(_in_own_session([sys.executable, "-m", "flows.pipeline", json.dumps({"overrides": overrides})]))
-
-
-def _in_own_session(command: list[str]) -> int:
-    """Run a program and pass signals on to it alone; its exit code.
-
-    A terminal sends Ctrl-C to its whole foreground group. In a session of its own, Prefect's temporary server outlives
-    the signal and can still be told how the flow ended.
-    """
-    with subprocess.Popen(command, start_new_session=True) as process:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda received, _: process.send_signal(received))
-        code = process.wait()
-    return code if code >= 0 else 128 - code
+    for name, value in PREFECT.items():
+        os.environ.setdefault(name, value)
+    sys.exit(run_in_session([sys.executable, "-m", "flows.pipeline", json.dumps({"overrides": overrides})]))
 
 
 def _stage(name: str, *arguments: str) -> None:
