@@ -64,6 +64,7 @@ class PrepareConfig(Section):
     """Stage `prepare`: raw rows of a benchmark -> train, test and shots splits, disjoint by content."""
 
     benchmark: Literal["basics"] = "basics"
+    """A name in mlpo/benchmarks."""
     families: tuple[str, ...] = Field(min_length=1)
     """Families of the benchmark to draw from, evenly."""
     num_train: int = Field(256, ge=1)
@@ -113,10 +114,13 @@ class TrainSftConfig(Section):
     epochs: int = Field(1, ge=0, le=100)
     """Passes over the demonstrations; 0 skips the warm start (ablation: MLPO without SFT)."""
     learning_rate: float = Field(5e-5, gt=0, lt=1)
+    """Peak of a rate that falls linearly to 0; the method leaves it open, smaller models want more."""
     batch_size: int = Field(16, ge=1)
     """Demonstrations per optimizer step."""
     warmup_steps: int = Field(2, ge=0)
+    """Optimizer steps over which the rate rises to its peak."""
     weight_decay: float = Field(0.0, ge=0)
+    """AdamW's decoupled weight decay (arXiv:1711.05101)."""
     max_grad_norm: float = Field(1.0, gt=0)
     """Gradients longer than this are cut to it."""
     trainable_layers: int | None = Field(None, ge=1)
@@ -137,6 +141,7 @@ class TrainMlpoConfig(Section):
     learning_rate: float = Field(2e-5, gt=0, lt=1)
     """1e-6 suits 7B models; small models want more."""
     warmup_steps: int = Field(0, ge=0)
+    """Optimizer steps over which the rate rises; it stays constant after."""
     temperature: float = Field(1.0, gt=0, le=5)
     """Sampling temperature of the roll-outs."""
     max_completion_tokens: int = Field(48, ge=1)
@@ -146,7 +151,9 @@ class TrainMlpoConfig(Section):
     scale_rewards: bool = False
     """Divide advantages by the group's standard deviation (arXiv:2402.03300, eq. 1)."""
     epsilon_low: float = Field(0.2, ge=0, lt=1)
+    """The ratio is clipped below at 1 - epsilon_low (PPO, arXiv:1707.06347)."""
     epsilon_high: float = Field(0.2, ge=0)
+    """The ratio is clipped above at 1 + epsilon_high; above epsilon_low is clip-higher (DAPO, arXiv:2503.14476)."""
     beta: float = Field(0.0, ge=0)
     """Weight of the k3 KL to the reference model; at 0 no reference model is held."""
     updates_per_batch: int = Field(1, ge=1, le=16)
@@ -191,6 +198,7 @@ class EvaluateConfig(Section):
     bootstrap_samples: int = Field(10000, ge=100)
     """Resamples of the paired bootstrap."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
+    """Level of every interval."""
 
 
 class RegisterConfig(Section):

@@ -1,0 +1,81 @@
+"""Parameters: every one is explained, and a wrong one is refused by name with the mend."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from mlpo.config import AgentConfig, ConfigError, Params, digest, load_params, parse_params
+
+ROOT = Path(__file__).parents[1]
+RAW: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+
+
+def fields(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str | None]]:
+    for name, info in section.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from fields(kind, f"{prefix}{name}.")
+        else:
+            yield prefix + name, info.description
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    raw = copy.deepcopy(RAW)
+    *sections, key = path.split(".")
+    place = raw
+    for section in sections:
+        place = place[section]
+    place[key] = value
+    return raw
+
+
+@pytest.mark.parametrize(("name", "meaning"), [*fields(Params), *fields(AgentConfig, "team.<name>.")])
+def test_every_parameter_has_a_meaning(name: str, meaning: str | None):
+    assert meaning, f"{name} needs a docstring in mlpo/config.py"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("rounds.num_round", 3, "params.yaml: rounds.num_round is unknown; did you mean num_rounds?"),
+        ("team.geo.modl", "x", "params.yaml: team.geo.modl is unknown; did you mean model?"),
+        ("propose.samples", 0, "params.yaml: propose.samples: Input should be greater than or equal to 1 (got 0)"),
+        ("team.leader", {}, "an agent may not be called 'leader'; rename it"),
+        ("team.geo.shots", {"history": 1}, "shots name families that prepare.families does not hold: history"),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_its_mend(path: str, value: Any, message: str):
+    with pytest.raises(ConfigError) as refusal:
+        parse_params(changed(path, value))
+    assert message in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_all_mistakes_are_told_at_once():
+    raw = changed("rounds.num_round", 3) | {"seeds": 1}
+    with pytest.raises(ConfigError, match=r"num_rounds\?.*did you mean seed\?"):
+        parse_params(raw)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "no such file"), ("a: [", "not valid YAML"), ("- 1", "expected a mapping")]
+)
+def test_a_broken_file_is_one_line(tmp_path: Path, content: str | None, message: str):
+    path = tmp_path / "params.yaml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ConfigError, match=message) as refusal:
+        load_params(path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_equal_values_have_equal_digests():
+    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1}) != digest({"a": 1, "b": [3]})
+    assert digest(parse_params(RAW)) == digest(parse_params(copy.deepcopy(RAW)))
