@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,4 +89,4 @@ def test_a_stopped_run_goes_on_in_its_own_mlflow_run(
     train_sft.run(make_params(save_steps=1))  # when to save may change in between
     assert "resuming from step 2" in capsys.readouterr().out
     assert weights_digest(SFT_LEADER) == unbroken
-    assert MlflowClient().get_run(run_id).info.status == "FINISHED"
+    assert MlflowClient(os.environ["MLFLOW_TRACKING_URI"]).get_run(run_id).info.status == "FINISHED"
