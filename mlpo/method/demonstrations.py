@@ -1,13 +1,16 @@
 """Demonstrations for the warm start: verified corrections made of the models' own words on training problems.
 
-The paper warms its leader up on synthetic backtracking and self-correction; how they are made is ours. Each begins by
-naming whose words it takes up (an agent, or "me") and ends in an answer known to be right:
+The paper warms its leader up on synthetic backtracking and self-correction; how they are made is ours. With a team as
+without one the leader answers first, in words of its own sample, and weighs the proposals after: it neither copies
+whoever stands first nor names an agent before it has a reason to.
 
-    confirm            a correct proposal is taken up and kept
-    overrule_majority  the same where most of the team is wrong
-    backtrack          a wrong proposal is taken up, "Wait,", a correct one follows
-    recover_alone      every proposal is wrong; the leader's own verified sample answers
-    solo_confirm, solo_backtrack   without a team, from the leader's own samples
+    confirm            its words are right, and so is most of the team: they are kept
+    overrule_majority  its words are right, most of the team is wrong: they are kept
+    recover_alone      its words are right, every proposal is wrong: they are kept
+    backtrack          its words are wrong, "Wait,", a correct proposal follows by its agent's name
+    solo_confirm, solo_backtrack   the same without a team, from the leader's own samples
+
+A problem without a usable sample of the leader's own begins with the words of a proposal instead.
 """
 
 from __future__ import annotations
@@ -24,15 +27,13 @@ from mlpo.method.seeds import derive_seed
 from mlpo.method.selection import ProposalSet, ProposalTuple, draw_tuples
 from mlpo.types import Completion, Demonstration, Problem
 
-ME = "me"
-"""How the leader calls itself in its thinking."""
 MAX_CHARACTERS = 240
 """Longer completions ramble; they would teach the leader to."""
 TEAM_SHARES: Mapping[str, float] = {
-    "confirm": 0.3,
-    "overrule_majority": 0.25,
-    "recover_alone": 0.25,
-    "backtrack": 0.2,
+    "confirm": 0.25,
+    "overrule_majority": 0.2,
+    "recover_alone": 0.3,
+    "backtrack": 0.25,
 }
 """Share of each kind among demonstrations with a team. Every wrong start is also a start that is imitated."""
 SOLO_SHARES: Mapping[str, float] = {"solo_confirm": 0.8, "solo_backtrack": 0.2}
@@ -42,7 +43,6 @@ class Voice(NamedTuple):
     """A completion a demonstration can quote."""
 
     model: str
-    name: str
     words: str
     answer: str
     """As written, without the sentence around it."""
@@ -78,7 +78,7 @@ def build_demonstrations(
     for proposals in sets:
         problem = proposals.problem
         rng = random.Random(derive_seed(seed, "demonstrations", problem.id))
-        mine = [v for c in own.get(problem.id, ()) if (v := _voice(c, ME, problem, rejected))]
+        mine = [v for c in own.get(problem.id, ()) if (v := _voice(c, problem, rejected))]
         for row in _solo(problem, mine, rng):
             candidates[row.kind].append(row)
         tuples = draw_tuples(proposals, tuples_per_problem, seed)
@@ -107,7 +107,7 @@ def count_demonstrations(built: Demonstrations, problems: Mapping[str, Problem])
     }
 
 
-def _voice(completion: Completion, name: str, problem: Problem, rejected: Counter[str]) -> Voice | None:
+def _voice(completion: Completion, problem: Problem, rejected: Counter[str]) -> Voice | None:
     """The completion as something to quote, or None with the reason counted."""
     text = quote(completion.text)
     answer = parse_plain(completion.text, problem.answer_kind, problem.choices)
@@ -120,7 +120,7 @@ def _voice(completion: Completion, name: str, problem: Problem, rejected: Counte
     else:
         spans = plain_spans(completion.text, problem.answer_kind)
         written = next(s for s in spans if parse_plain(s, problem.answer_kind, problem.choices) is not None)
-        return Voice(completion.model, name, text, quote(written).rstrip(" ."), is_correct(answer, problem))
+        return Voice(completion.model, text, quote(written).rstrip(" ."), is_correct(answer, problem))
     return None
 
 
@@ -137,28 +137,26 @@ def _solo(problem: Problem, mine: Sequence[Voice], rng: random.Random) -> Iterat
 def _with_team(
     problem: Problem, shown: ProposalTuple, mine: Sequence[Voice], rng: random.Random, rejected: Counter[str]
 ) -> Iterator[Demonstration]:
-    team = [v for c in shown.proposals if (v := _voice(c, c.model, problem, rejected))]
-    right, wrong = _sides(team)
-    my_right, my_wrong = _sides(mine)
-    wrong = wrong or my_wrong
-    if right:
-        voice = rng.choice(right)
-        kind = "confirm" if 2 * shown.num_correct > len(shown.proposals) else "overrule_majority"
-        yield _row(kind, problem, shown.proposals, _says(voice), voice, ())
-        if wrong:
-            first = rng.choice(wrong)
-            yield _row("backtrack", problem, shown.proposals, f"{_says(first)} Wait, {_says(voice)}", voice, (first,))
-    elif my_right and shown.num_correct == 0:
-        voice = rng.choice(my_right)
-        yield _row("recover_alone", problem, shown.proposals, _says(voice), voice, ())
+    team = [v for c in shown.proposals if (v := _voice(c, problem, rejected))]
+    right, _ = _sides(team)
+    first_right, first_wrong = _sides(mine or team)
+    if first_right:
+        voice = rng.choice(first_right)
+        yield _row(_kept_kind(shown), problem, shown.proposals, voice.words, voice, ())
+    if first_wrong and right:
+        first, voice = rng.choice(first_wrong), rng.choice(right)
+        think = f"{first.words} Wait, {voice.model}: {voice.words}"
+        yield _row("backtrack", problem, shown.proposals, think, voice, (first,))
+
+
+def _kept_kind(shown: ProposalTuple) -> str:
+    if shown.num_correct == 0:
+        return "recover_alone"
+    return "confirm" if 2 * shown.num_correct > len(shown.proposals) else "overrule_majority"
 
 
 def _sides(voices: Sequence[Voice]) -> tuple[list[Voice], list[Voice]]:
     return [v for v in voices if v.correct], [v for v in voices if not v.correct]
-
-
-def _says(voice: Voice) -> str:
-    return f"{voice.name}: {voice.words}"
 
 
 def _row(

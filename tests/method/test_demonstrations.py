@@ -66,20 +66,33 @@ def test_all_kinds_are_there_in_their_shares():
 
 
 @pytest.mark.parametrize(
-    ("values", "kind", "think"),
+    ("values", "own", "kind", "think"),
     [
-        ((6, 6, 9), "confirm", {"geo: 5 plus 1 is 6.", "language: 5 plus 1 is 6."}),
-        ((9, 9, 6), "overrule_majority", {"number: 5 plus 1 is 6."}),
-        ((9, 9, 6), "backtrack", {f"{n}: 5 plus 1 is 9. Wait, number: 5 plus 1 is 6." for n in ("geo", "language")}),
-        ((9, 8, 7), "recover_alone", {"me: 5 plus 1 is 6."}),
+        ((6, 6, 9), 6, "confirm", {"5 plus 1 is 6."}),
+        ((9, 9, 6), 6, "overrule_majority", {"5 plus 1 is 6."}),
+        ((9, 8, 7), 6, "recover_alone", {"5 plus 1 is 6."}),
+        ((6, 6, 9), 7, "backtrack", {f"5 plus 1 is 7. Wait, {n}: 5 plus 1 is 6." for n in ("geo", "language")}),
+        ((9, 9, 6), 7, "backtrack", {"5 plus 1 is 7. Wait, number: 5 plus 1 is 6."}),
     ],
 )
-def test_what_a_kind_says(values: tuple[int, int, int], kind: str, think: set[str]):
+def test_the_leader_answers_first_and_weighs_after(
+    values: tuple[int, int, int], own: int, kind: str, think: set[str]
+) -> None:
     problem = PROBLEMS["p5"]
-    built = build([proposals(problem, *values)], {"p5": [said("leader", problem, 6)]})
-    (row,) = (r for r in built.rows if r.kind == kind)
+    built = build([proposals(problem, *values)], {"p5": [said("leader", problem, own)]})
+    (row,) = (r for r in built.rows if not r.kind.startswith("solo"))
+    assert row.kind == kind
     assert row.completion in {f"<think>{words}</think><answer>6</answer>" for words in think}
     assert all(name in row.messages[-1].content for name in ("geo:", "language:", "number:"))
+
+
+def test_without_a_sample_of_its_own_it_begins_with_a_proposal() -> None:
+    built = build([proposals(PROBLEMS["p5"], 9, 9, 6)])
+    thinking = {row.kind: row.completion.partition("</think>")[0] for row in built.rows}
+    assert thinking == {
+        "overrule_majority": "<think>5 plus 1 is 6.",
+        "backtrack": "<think>5 plus 1 is 9. Wait, number: 5 plus 1 is 6.",
+    }
 
 
 def test_solo_demonstrations_have_no_team():
@@ -118,4 +131,4 @@ def test_the_counts_add_up():
     built = build(sets, own)
     counts = count_demonstrations(built, PROBLEMS)
     assert counts["count"] == sum(counts["by_kind"].values()) == sum(counts["by_family"].values()) == 24
-    assert set(counts["by_source"]) == {"geo", "language", "leader", "number"}
+    assert set(counts["by_source"]) == {"geo", "language", "leader"}  # the number agent is never right here
