@@ -11,6 +11,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+ALL_FAMILIES = "all"
+"""In `prepare.families`: every family of the benchmark."""
+
 AgentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
 
 
@@ -63,16 +66,32 @@ class LeaderConfig(Section):
 class PrepareConfig(Section):
     """Stage `prepare`: raw rows of a benchmark -> train, test and shots splits, disjoint by content."""
 
-    benchmark: Literal["basics"] = "basics"
+    benchmark: Literal["basics", "bbh", "gsm8k", "math", "math500", "mmlu"] = "basics"
     """A name in mlpo/benchmarks."""
+    source: Literal["package", "hub", "path"] = "package"
+    """Where its rows come from: an installed package, the Hugging Face hub, or a folder; basics needs none."""
+    path: str | None = None
+    """With source path: a folder that holds a folder named after the benchmark. DVC does not watch it."""
+    revision: str | None = None
+    """With source hub: a commit other than the one pinned in mlpo/benchmarks."""
     families: tuple[str, ...] = Field(min_length=1)
-    """Families of the benchmark to draw from, evenly."""
+    """Families of the benchmark to draw from, evenly; [all] takes every one."""
     num_train: int = Field(256, ge=1)
     """Training problems."""
     num_test: int = Field(320, ge=1)
     """Test problems."""
     num_shots: int = Field(6, ge=0)
     """Problems per family kept for worked examples."""
+
+    @model_validator(mode="after")
+    def _source_and_place_fit(self) -> PrepareConfig:
+        if (self.source == "path") != (self.path is not None):
+            raise ValueError("source: path and path: <folder> go together; set both or neither")
+        if self.revision is not None and self.source != "hub":
+            raise ValueError("revision is the hub's; set source: hub or leave it out")
+        if ALL_FAMILIES in self.families and len(self.families) > 1:
+            raise ValueError(f"families: [{ALL_FAMILIES}] stands alone")
+        return self
 
 
 class RoundsConfig(Section):
@@ -248,7 +267,7 @@ class Params(Section):
         if "leader" in self.team:
             raise ValueError("an agent may not be called 'leader'; rename it")
         unknown = {f for a in self.team.values() for f in a.shots} - set(self.prepare.families)
-        if unknown:
+        if unknown and self.prepare.families != (ALL_FAMILIES,):
             raise ValueError(f"shots name families that prepare.families does not hold: {', '.join(sorted(unknown))}")
         return self
 

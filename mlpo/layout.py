@@ -9,6 +9,7 @@ PROBLEMS = Path("data/problems")
 TRAIN_PROBLEMS = PROBLEMS / "train.jsonl"
 TEST_PROBLEMS = PROBLEMS / "test.jsonl"
 SHOT_PROBLEMS = PROBLEMS / "shots.jsonl"
+PROBLEM_STATISTICS = PROBLEMS / "statistics.json"
 PROPOSALS = Path("data/proposals")
 DEMONSTRATIONS = Path("data/demonstrations/train.jsonl")
 DEMONSTRATION_STATISTICS = Path("data/demonstrations/statistics.json")

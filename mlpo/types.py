@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Role = Literal["system", "user", "assistant"]
-AnswerKind = Literal["integer", "number", "expression", "choice", "yes_no", "word", "list"]
+AnswerKind = Literal["integer", "number", "expression", "choice", "yes_no", "word", "list", "brackets"]
 FinishReason = Literal["stop", "length", "error"]
 
 LEADER = "leader"

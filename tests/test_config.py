@@ -48,6 +48,9 @@ def test_every_parameter_has_a_meaning(name: str, meaning: str | None):
         ("team.geo.modl", "x", "params.yaml: team.geo.modl is unknown; did you mean model?"),
         ("propose.samples", 0, "params.yaml: propose.samples: Input should be greater than or equal to 1 (got 0)"),
         ("team.leader", {}, "an agent may not be called 'leader'; rename it"),
+        ("prepare.source", "path", "prepare: source: path and path: <folder> go together; set both or neither"),
+        ("prepare.revision", "abc", "prepare: revision is the hub's; set source: hub or leave it out"),
+        ("prepare.families", ["all", "capital"], "prepare: families: [all] stands alone"),
         ("team.geo.shots", {"history": 1}, "shots name families that prepare.families does not hold: history"),
     ],
 )

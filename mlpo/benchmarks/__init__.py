@@ -3,9 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-from mlpo.benchmarks import basics
-from mlpo.types import Problem
+from mlpo.benchmarks import basics, bbh, gsm8k, math, math500, mmlu
+from mlpo.benchmarks.pools import Pools
+from mlpo.config import PrepareConfig
 
-LOADERS: Mapping[str, Callable[[], dict[str, list[Problem]]]] = {"basics": basics.load}
-"""Benchmark name -> a function that returns every problem it has, by family, in a fixed order."""
+
+class Benchmark(NamedTuple):
+    """How a benchmark's problems are had, and on what terms."""
+
+    load: Callable[[PrepareConfig], Pools]
+    licence: str
+
+
+def _basics(_: PrepareConfig) -> Pools:
+    families = basics.load()
+    return Pools(families, families)
+
+
+BENCHMARKS: Mapping[str, Benchmark] = {
+    "basics": Benchmark(_basics, "Apache-2.0; capitals and continents are of GeoNames, CC BY 4.0"),
+    "bbh": Benchmark(bbh.load, "MIT"),
+    "gsm8k": Benchmark(gsm8k.load, "MIT"),
+    "math": Benchmark(math.load, "MIT"),
+    "math500": Benchmark(math500.load, "MIT"),
+    "mmlu": Benchmark(mmlu.load, "MIT"),
+}
+"""Name in `prepare.benchmark` -> the benchmark."""

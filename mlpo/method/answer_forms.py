@@ -12,6 +12,7 @@ from collections.abc import Callable
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
+from string import ascii_uppercase
 
 from mlpo.types import AnswerKind
 
@@ -40,14 +41,16 @@ _OPTIONAL_SPACE = re.compile(r"(?<![A-Za-z])\s+|\s+(?![A-Za-z])")
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
 _WORD_HEDGE = re.compile(r"\bor\b|\||(?<=\w)\s*/\s*(?=\w)")
 _EDGES = " \t\r\n*_`\"'“”‘’«»$.,;:!?-–—•()[]{}<>\\"
-_TAIL = re.compile(r".*(?:\b(?:is|are|equals|it's)\b|[=:→])\s*(?=\w)(.+)", re.DOTALL)
+_TAIL = re.compile(r".*(?:\b(?:is|are|equals|it's)\b|[=:→])[\s*_`]*(?=\w)(.+)", re.DOTALL)
 _ARTICLE = re.compile(r"\A(?:the|an|a)\s+(?=\S)")
 _TRUTH = re.compile(r"\b(not\s+)?(yes|no|true|false)\b", re.IGNORECASE)
 _LETTERS = "ABCDEFGHIJ"
-_LONE_LETTER = re.compile(r"[\s(\[*]*(?:(?:option|choice|answer)\s*[:(]*\s*)?([A-Ja-j])[\s)\].:*]*")
-_LED_LETTER = re.compile(r"[\s(\[*]*([A-J])[)\].:*]+\s*(.+)", re.DOTALL)
-_ANY_LETTER = re.compile(r"\(([A-Ja-j])\)|(?<![\w'’])([B-HJ]|[AI](?!\s+(?!or\b|and\b)[a-z]))(?![\w'’])")
+"""Read where the options are not known."""
+_LONE_LETTER = re.compile(r"[\s(\[*]*(?:(?:option|choice|answer)\s*[:(]*\s*)?([A-Za-z])[\s)\].:*]*")
+_LED_LETTER = re.compile(r"[\s(\[*]*([A-Z])[)\].:*]+\s*(.+)", re.DOTALL)
+_ANY_LETTER = re.compile(r"\(([A-Za-z])\)|(?<![\w'’])([B-HJ-Z]|[AI](?!\s+(?!or\b|and\b)[a-z]))(?![\w'’])")
 """(b), or a capital that stands alone; "A cat" and "I think" hold none."""
+_BRACKETS = re.compile(r"(?:^|[\s:\"'`$*])([()\[\]{}<>](?: *[()\[\]{}<>])*)[\s\"'`$*.]*$")
 _ITEM_BREAK = re.compile(r"\s*(?:[,;\n]|\band\b)\s*")
 _BULLET = re.compile(r"(?m)^\s*(?:[0-9]+[.)]|[-*•])\s+")
 
@@ -189,8 +192,14 @@ def _item(text: str) -> str:
     return _bare(_folded(text)) if value is None else _written(value)
 
 
+def _brackets(text: str) -> str | None:
+    """The brackets that end the text, such as "} ] )": whatever stands before them is prose."""
+    found = None if _OR.search(text) else _BRACKETS.search(text)
+    return " ".join(found[1].replace(" ", "")) if found else None
+
+
 def _choice(text: str, choices: tuple[str, ...]) -> str | None:
-    letters = _LETTERS[: len(choices)] if choices else _LETTERS
+    letters = ascii_uppercase[: len(choices)] if choices else _LETTERS
     options = {_bare(_folded(choice)): letter for letter, choice in zip(letters, choices, strict=False)}
     whole = _bare(_folded(text))
     if lone := _LONE_LETTER.fullmatch(text):
@@ -198,15 +207,16 @@ def _choice(text: str, choices: tuple[str, ...]) -> str | None:
     elif whole in options:
         said = {options[whole]}
     elif (led := _LED_LETTER.match(text)) and not _OR.search(text):
-        said = {led[1], options.get(_bare(_folded(led[2])), led[1])} | _letters_in(led[2])
+        said = {led[1], options.get(_bare(_folded(led[2])), led[1])} | _letters_in(led[2], letters)
     else:
-        said = _letters_in(text) or {options[o] for o in options if re.search(rf"\b{re.escape(o)}\b", whole)}
+        said = _letters_in(text, letters) or {options[o] for o in options if re.search(rf"\b{re.escape(o)}\b", whole)}
     letter = said.pop() if len(said) == 1 else ""
     return letter if letter and letter in letters else None
 
 
-def _letters_in(text: str) -> set[str]:
-    return {(a or b).upper() for a, b in _ANY_LETTER.findall(text)}
+def _letters_in(text: str, letters: str) -> set[str]:
+    """The letters of options that a text names; X in "(B), as X = 2" is none of four options."""
+    return {(a or b).upper() for a, b in _ANY_LETTER.findall(text)} & set(letters)
 
 
 _FORMS: dict[str, Callable[[str], str | None]] = {
@@ -216,4 +226,5 @@ _FORMS: dict[str, Callable[[str], str | None]] = {
     "yes_no": _yes_no,
     "word": _word,
     "list": _list,
+    "brackets": _brackets,
 }

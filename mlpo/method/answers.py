@@ -29,6 +29,7 @@ _THINK_CLOSE = re.compile(r"</think>", re.IGNORECASE)
 _ANSWER = re.compile(r"<answer>([^<]*(?:<(?!/?answer>)[^<]*)*)</answer>", re.IGNORECASE)
 _CUE = re.compile(r"(?:\banswer\b[\s*_]*(?:\bis\b|[:=])[\s*_:]*|####[^\S\n]*)(\S.*)", re.IGNORECASE)
 _STATEMENT = re.compile(r".*(?:\b(?:is|are|equals)|=)\s+(\S.*?)[.!]?\s*")
+_BRACE = re.compile(r"(?P<box>\\boxed\s*)?(?P<open>\{)|\\boxed\s+(?P<token>\w)|\\.|(?P<close>\})", re.DOTALL)
 _STATED_KINDS = ("word", "integer", "number")
 _SENTENCE_END = re.compile(r"(?:(?<=[a-z]{3})|(?<=[0-9])|(?<=\b[Nn]o))[.!?]\s+(?=[A-Z])")
 
@@ -61,7 +62,7 @@ def parse_plain(text: str, kind: AnswerKind, choices: Sequence[str] = ()) -> str
 def plain_spans(text: str, kind: AnswerKind) -> tuple[str, ...]:
     """Where a plain text's answer stands, as written: the first of these that can be read is the answer."""
     visible = _after_think(text)
-    for marked in (_last_tagged(visible), _last_boxed(visible)):
+    for marked in (_last_tagged(visible), last_boxed(visible)):
         if marked is not None:
             return (marked,)
     if cues := _CUE.findall(visible):
@@ -164,21 +165,23 @@ def _last_tagged(visible: str) -> str | None:
     return match[1] if match else None
 
 
-def _last_boxed(text: str) -> str | None:
-    r"""The content of the last `\boxed{...}` whose braces are balanced."""
-    start = text.rfind("\\boxed{")
-    while start >= 0:
-        depth = 0
-        for place in range(start + len("\\boxed"), len(text)):
-            depth += {"{": 1, "}": -1}.get(text[place], 0)
-            if depth == 0:
-                return text[start + len("\\boxed{") : place]
-        start = text.rfind("\\boxed{", 0, start)
-    return None
+def last_boxed(text: str) -> str | None:
+    r"""What the last `\boxed{...}` with balanced braces holds, or the 9 of `\boxed 9`; escaped braces do not count."""
+    content: tuple[int, int] = (-1, -1)
+    open_boxes: list[int | None] = []  # where each open brace's content starts, None for a brace that is no box's
+    for match in _BRACE.finditer(text):
+        if match["token"]:
+            content = max(content, match.span("token"))
+        elif match["close"]:
+            start = open_boxes.pop() if open_boxes else None
+            content = content if start is None else max(content, (start, match.start()))
+        elif match["open"]:
+            open_boxes.append(match.end() if match["box"] else None)
+    return text[slice(*content)] if content[1] >= 0 else None
 
 
 def _form(span: str, kind: AnswerKind, choices: tuple[str, ...]) -> str | None:
-    boxed = _last_boxed(span)
+    boxed = last_boxed(span)
     return canonical_form((span if boxed is None else boxed).strip(), kind, choices)
 
 

@@ -22,6 +22,8 @@ from mlpo.store import CompletionStore, read_jsonl, request_key, write_json_atom
 from mlpo.tracking.runs import stage_run
 from mlpo.types import LEADER, Completion, Problem, Request, Sampling
 
+MAX_OWN_SHOTS = 8
+"""Worked examples the untrained leader is shown: a benchmark may have 57 families."""
 OWN_SYSTEM = "You are a helpful assistant."
 OWN_SAMPLING = Sampling(temperature=0.7, top_p=0.95, max_tokens=24, stop=("\n",))
 """The leader's own samples: short, and as varied as the agents'. They are quoted in demonstrations, which are short."""
@@ -73,10 +75,11 @@ def run(params: Params, *, models: Models | None = None) -> None:
 
 
 def own_requests(params: Params, problems: Sequence[Problem]) -> list[Request]:
-    """The untrained leader alone, with one worked example of each family and no tags to keep to."""
-    examples = {p.family: p for p in reversed(list(read_jsonl(SHOT_PROBLEMS, Problem)))}
-    shots = tuple(examples[family] for family in params.prepare.families if family in examples)
-    prompt = AgentPrompt(LEADER, OWN_SYSTEM, shots)
+    """The untrained leader alone, with one worked example of each of the first families and no tags to keep to."""
+    examples: dict[str, Problem] = {}
+    for shot in read_jsonl(SHOT_PROBLEMS, Problem):
+        examples.setdefault(shot.family, shot)
+    prompt = AgentPrompt(LEADER, OWN_SYSTEM, tuple(examples.values())[:MAX_OWN_SHOTS])
     return [
         agent_request(problem, prompt, OWN_SAMPLING, params.seed, sample=sample)
         for problem in problems

@@ -2,68 +2,94 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
-from mlpo.benchmarks import LOADERS
-from mlpo.config import ConfigError, Params, PrepareConfig
-from mlpo.layout import PROBLEMS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
+from mlpo.benchmarks import BENCHMARKS
+from mlpo.benchmarks.pools import Pools
+from mlpo.config import ALL_FAMILIES, ConfigError, Params, PrepareConfig
+from mlpo.layout import PROBLEM_STATISTICS, PROBLEMS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
+from mlpo.method.contamination import contaminated
 from mlpo.method.splits import Splits, overlap, split_family
 from mlpo.stages.clock import stage_clock
-from mlpo.store import write_jsonl_atomic
+from mlpo.store import write_json_atomic, write_jsonl_atomic
 from mlpo.tracking.runs import stage_run
-from mlpo.types import Problem
 
 
 def run(params: Params) -> None:
-    """Draw the three splits, family by family.
+    """Draw the three splits, family by family, and say what of the test one a model may have met in training.
 
     Raises:
-        ConfigError: a family is unknown or holds too few problems; nothing is written.
+        ConfigError: the rows are not there or not the benchmark's, or a family is unknown or holds too few problems;
+            nothing is written.
     """
     with stage_clock("prepare"), stage_run("prepare", params, inputs=[], outputs=[PROBLEMS]) as tracked:
-        splits = draw_splits(params.prepare, params.seed)
+        pools = BENCHMARKS[params.prepare.benchmark].load(params.prepare)
+        splits = draw_splits(pools, params.prepare, params.seed)
+        statistics = describe(params.prepare, pools, splits)
         for path, problems in (
             (SHOT_PROBLEMS, splits.shots),
             (TRAIN_PROBLEMS, splits.train),
             (TEST_PROBLEMS, splits.test),
         ):
             write_jsonl_atomic(path, problems)
-        counts = {"train": len(splits.train), "test": len(splits.test), "shots": len(splits.shots)}
-        tracked.log_result(counts)
+        write_json_atomic(PROBLEM_STATISTICS, statistics)
+        counts, found = statistics["problems"], statistics["contamination"]
+        tracked.log_result(counts | {f"contamination.{name}": found[name] for name in ("exact", "ngram")})
     print(f"{PROBLEMS}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    print(f"{found['ngram']} test problems share 13 words in a row with a training problem")
 
 
-def draw_splits(config: PrepareConfig, seed: int) -> Splits:
+def draw_splits(pools: Pools, config: PrepareConfig, seed: int) -> Splits:
     """The splits of every family together; training and test problems in an order that mixes the families.
 
     Raises:
         ConfigError: see `run`.
     """
-    families = LOADERS[config.benchmark]()
-    shares = zip(
-        config.families, _even(config.num_train, config.families), _even(config.num_test, config.families), strict=True
-    )
-    parts = [_family(families, family, config, train, test, seed) for family, train, test in shares]
+    families = tuple(pools.test) if config.families == (ALL_FAMILIES,) else config.families
+    shares = zip(families, _even(config.num_train, families), _even(config.num_test, families), strict=True)
+    parts = [_family(pools, family, config, train, test, seed) for family, train, test in shares]
     merged = Splits.merge(parts, seed)
     if shared := overlap(merged):
         raise ConfigError(f"benchmark {config.benchmark}: {len(shared)} questions stand in two splits: {shared[0]!r}")
     return merged
 
 
-def _family(
-    families: dict[str, list[Problem]], family: str, config: PrepareConfig, num_train: int, num_test: int, seed: int
-) -> Splits:
-    if family not in families:
+def describe(config: PrepareConfig, pools: Pools, splits: Splits) -> dict[str, Any]:
+    """What was read and drawn, and which test problems share a passage with those a model is trained on or shown."""
+    shared = contaminated((*splits.shots, *splits.train), splits.test)
+    return {
+        "benchmark": config.benchmark,
+        "licence": BENCHMARKS[config.benchmark].licence,
+        "source": config.source,
+        "rows": dict(pools.rows),
+        "unreadable_left_out": pools.unreadable,
+        "problems": {"train": len(splits.train), "test": len(splits.test), "shots": len(splits.shots)},
+        "contamination": {
+            "exact": len(overlap(splits)),
+            "exact_left_out": pools.duplicates,
+            "ngram": len(shared),
+            "ngram_by_family": dict(sorted(Counter(p.family for p in shared).items())),
+            "ngram_ids": [p.id for p in shared],
+        },
+    }
+
+
+def _family(pools: Pools, family: str, config: PrepareConfig, num_train: int, num_test: int, seed: int) -> Splits:
+    if family not in pools.test:
+        known = ", ".join(pools.test)
+        raise ConfigError(f"params.yaml: prepare.families: {config.benchmark} has no family {family!r}; it has {known}")
+    train, test = pools.train.get(family, []), pools.test[family]
+    try:
+        return split_family(train, test, config.num_shots, num_train, num_test, seed)
+    except ValueError:
+        held = f"{len(train)} problems" if train is test else f"{len(train)} training and {len(test)} test problems"
         raise ConfigError(
-            f"params.yaml: prepare.families: {config.benchmark} has no family {family!r}; it has {', '.join(families)}"
-        )
-    wanted = config.num_shots + num_train + num_test
-    if len(families[family]) < wanted:
-        raise ConfigError(
-            f"params.yaml: family {family!r} of {config.benchmark} holds {len(families[family])} problems, but "
-            f"{wanted} are wanted ({config.num_shots} shots, {num_train} train, {num_test} test); lower num_train"
-        )
-    return split_family(families[family], config.num_shots, num_train, num_test, seed)
+            f"params.yaml: family {family!r} of {config.benchmark} holds {held}, but "
+            f"{config.num_shots + num_train + num_test} are wanted ({config.num_shots} shots, {num_train} train, "
+            f"{num_test} test); lower num_train or num_test"
+        ) from None
 
 
 def _even(total: int, families: Sequence[str]) -> list[int]:

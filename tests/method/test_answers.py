@@ -133,6 +133,7 @@ TARGETS: dict[AnswerKind, str] = {
     "yes_no": "no",
     "word": "Paris",
     "list": "a, b",
+    "brackets": "] }",
 }
 
 
@@ -153,6 +154,7 @@ def test_the_target_is_right_and_a_hedge_with_it_is_wrong(kind: AnswerKind):
         "yes_no": "yes",
         "word": "Rome",
         "list": "c",
+        "brackets": "] )",
     }
     asked = problem(TARGETS[kind], kind)
     assert is_correct(parse_answer(f"<answer>{asked.target}</answer>", kind), asked)

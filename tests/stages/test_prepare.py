@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from mlpo.config import ConfigError, parse_params
-from mlpo.layout import PROBLEMS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
+from mlpo.benchmarks import BENCHMARKS
+from mlpo.config import ConfigError, PrepareConfig, parse_params
+from mlpo.layout import PROBLEM_STATISTICS, PROBLEMS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
+from mlpo.method.splits import Splits
 from mlpo.stages import prepare
-from mlpo.stages.prepare import draw_splits
 from mlpo.store import read_jsonl
 from mlpo.types import Problem
 
@@ -24,8 +26,12 @@ def changed(**prepare: Any) -> Any:
     return parse_params(raw)
 
 
+def drawn(config: PrepareConfig) -> Splits:
+    return prepare.draw_splits(BENCHMARKS[config.benchmark].load(config), config, seed=0)
+
+
 def test_the_default_is_large_enough_and_balanced():
-    splits = draw_splits(changed().prepare, seed=0)
+    splits = drawn(changed().prepare)
     assert len(splits.test) >= 300
     per_family = {f: sum(p.family == f for p in splits.test) for f in {p.family for p in splits.test}}
     assert max(per_family.values()) - min(per_family.values()) <= 1
@@ -33,11 +39,16 @@ def test_the_default_is_large_enough_and_balanced():
 
 def test_what_is_left_over_goes_to_the_first_families():
     config = changed(num_train=9, num_test=8).prepare  # 9 = 7 * 1 + 2
-    splits = draw_splits(config, seed=0)
+    splits = drawn(config)
     first = config.families[:2]
     assert [sum(p.family == f for p in splits.train) for f in config.families] == [
         2 if f in first else 1 for f in config.families
     ]
+
+
+def test_all_families_are_every_family():
+    splits = drawn(changed(families=["all"], num_train=14, num_test=14).prepare)
+    assert {p.family for p in splits.test} == set(changed().prepare.families)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +63,7 @@ def test_what_is_left_over_goes_to_the_first_families():
 )
 def test_what_it_cannot_draw_it_refuses_by_name(prepare: dict[str, Any], message: str):
     with pytest.raises(ConfigError, match=message):
-        draw_splits(changed(**prepare).prepare, seed=0)
+        drawn(changed(**prepare).prepare)
 
 
 def test_the_same_seed_writes_the_same_bytes(house: Path):
@@ -62,6 +73,24 @@ def test_the_same_seed_writes_the_same_bytes(house: Path):
         written.append([path.read_bytes() for path in (TRAIN_PROBLEMS, TEST_PROBLEMS, SHOT_PROBLEMS)])
     assert written[0] == written[1]
     assert len(list(read_jsonl(TRAIN_PROBLEMS, Problem))) == 14
+
+
+def test_what_was_read_and_shared_is_written_beside_the_problems(house: Path):
+    prepare.run(changed(num_train=14, num_test=14))
+    statistics = json.loads(PROBLEM_STATISTICS.read_text())
+    assert statistics["problems"] == {"train": 14, "test": 14, "shots": 42}
+    assert statistics["contamination"] == {
+        "exact": 0, "exact_left_out": 0, "ngram": 0, "ngram_by_family": {}, "ngram_ids": [],
+    }  # fmt: skip
+    (run,) = [run for run in runs() if run.data.tags["mlflow.runName"] == "prepare"]
+    assert run.data.metrics["contamination.ngram"] == 0
+
+
+def runs() -> list[Any]:
+    from mlflow import MlflowClient
+
+    client = MlflowClient()
+    return list(client.search_runs([e.experiment_id for e in client.search_experiments()]))
 
 
 def test_a_refusal_changes_nothing(house: Path):
