@@ -1,11 +1,13 @@
 """Attention for any transformers decoder that never copies keys: query heads of a group stand in the query dimension.
 
 Transformers repeats every key and value head before calling SDPA with a mask. With grouped-query attention
-(arXiv:2305.13245) the same product is had by moving the group into the rows of the query, at no copy.
+(arXiv:2305.13245) the same product is had by moving the group into the rows of the query, at no copy. In the same way
+the rows of a batch that share a prompt are moved there, so its keys are held and read once for all of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -16,16 +18,30 @@ from transformers.masking_utils import sdpa_mask
 GROUPED_ATTENTION = "mlpo_grouped"
 
 
-class SharedPrefix(NamedTuple):
-    """Keys and values of a prefix that every row goes on from, kept once: per layer [1, key heads, P, width]."""
+class SharedKeys(NamedTuple):
+    """Keys and values of n prompts, each seen by one or more of a batch's R rows and held once."""
 
-    keys: tuple[Tensor, ...]
-    values: tuple[Tensor, ...]
+    keys: Sequence[Tensor]
+    values: Sequence[Tensor]
+    """Per layer [n, key heads, K, width]."""
+    members: Tensor
+    """[n, most]: the rows that see each prompt, padded with any row."""
+    places: Tensor
+    """[R]: where each row stands in `members`, flattened."""
 
-    @property
-    def length(self) -> int:
-        """Tokens of the prefix."""
-        return self.keys[0].shape[2]
+    def gather(self, rows: Tensor) -> Tensor:
+        """[R, heads, q, x] -> [n, heads, most * q, x]: the members of a prompt one after another."""
+        n, most = self.members.shape
+        _, heads, queries, last = rows.shape
+        stacked = rows[self.members.flatten()].reshape(n, most, heads, queries, last)
+        return stacked.transpose(1, 2).reshape(n, heads, most * queries, last)
+
+    def scatter(self, stacked: Tensor, queries: int) -> Tensor:
+        """The inverse of `gather`."""
+        n, most = self.members.shape
+        _, heads, _, last = stacked.shape
+        rows = stacked.reshape(n, heads, most, queries, last).transpose(1, 2)
+        return rows.reshape(n * most, heads, queries, last)[self.places]
 
 
 def grouped_attention(
@@ -37,7 +53,7 @@ def grouped_attention(
     dropout: float = 0.0,
     scaling: float | None = None,
     is_causal: bool | None = None,
-    shared_prefix: SharedPrefix | None = None,
+    shared_keys: Sequence[SharedKeys] = (),
     **_: Any,
 ) -> tuple[Tensor, None]:
     """softmax(q k^T scale + mask) v.
@@ -46,7 +62,7 @@ def grouped_attention(
         query: [batch, heads, queries, width].
         key, value: [batch, key heads, keys, width]; key heads divides heads.
         attention_mask: [batch or 1, 1, queries, keys], boolean (True: sees) or additive; None is causal.
-        shared_prefix: more keys, seen by every query of every row; needs a boolean mask.
+        shared_keys: more keys, which stand before the row's own; needs a boolean mask over all of them.
     Returns:
         [batch, queries, heads, width] and no weights.
     """
@@ -63,46 +79,41 @@ def grouped_attention(
         return out.transpose(1, 2).contiguous(), None
     folded = query.reshape(batch, key_heads, group * queries, width)
     mask = attention_mask if queries == 1 else attention_mask.repeat(1, 1, group, 1)
-    if shared_prefix is not None:
+    if shared_keys:
         layer: Any = module.layer_idx
-        prefix = shared_prefix.keys[layer][0], shared_prefix.values[layer][0]
-        joint = _attend_with_prefix(folded, key, value, mask, *prefix, scaling or width**-0.5)
-        return joint.reshape(batch, heads, queries, width).transpose(1, 2).contiguous(), None
-    out = torch.nn.functional.scaled_dot_product_attention(
-        folded, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling
-    )
+        out = _attend_with_shared(folded, key, value, mask, shared_keys, layer, scaling or width**-0.5)
+    else:
+        out = torch.nn.functional.scaled_dot_product_attention(
+            folded, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling
+        )
     return out.reshape(batch, heads, queries, width).transpose(1, 2).contiguous(), None
 
 
-def _attend_with_prefix(
-    query: Tensor, key: Tensor, value: Tensor, sees: Tensor, prefix_key: Tensor, prefix_value: Tensor, scale: float
+def _attend_with_shared(
+    query: Tensor, key: Tensor, value: Tensor, sees: Tensor, shared: Sequence[SharedKeys], layer: int, scale: float
 ) -> Tensor:
-    """One softmax over a shared prefix and a row's own keys; the prefix's products take all rows at once.
+    """One softmax over shared keys and a row's own; a shared prompt's products take all its rows at once.
 
     The decomposition is Hydragen's (arXiv:2402.05099).
 
     Args:
-        query: [batch, heads, queries, width]; key, value: [batch, heads, keys, width]; sees: boolean, broadcastable.
-        prefix_key, prefix_value: [heads, P, width].
+        query: [rows, heads, queries, width]; key, value: [rows, heads, keys, width]; sees: boolean, broadcastable.
     """
-    batch, heads, queries, width = query.shape
-    everyone = query.transpose(0, 1).reshape(heads, batch * queries, width)
-    prefix_scores = (everyone @ prefix_key.transpose(-1, -2)).reshape(heads, batch, queries, -1).transpose(0, 1)
-    own_scores = (query @ key.transpose(-1, -2)).masked_fill_(~sees, float("-inf"))
-    weights = torch.softmax(torch.cat([prefix_scores, own_scores], -1) * scale, -1, dtype=torch.float32).to(query.dtype)
-    length = prefix_key.shape[1]
-    to_prefix = weights[..., :length].transpose(0, 1).reshape(heads, batch * queries, length)
-    from_prefix = (to_prefix @ prefix_value).reshape(heads, batch, queries, width).transpose(0, 1)
-    return from_prefix + weights[..., length:] @ value
+    queries = query.shape[2]
+    query = query * scale
+    scores = [s.scatter(s.gather(query) @ s.keys[layer].transpose(-1, -2), queries) for s in shared]
+    scores.append(query @ key.transpose(-1, -2))
+    joint = torch.cat(scores, -1).masked_fill_(~sees, float("-inf"))
+    weights = torch.softmax(joint, -1, dtype=torch.float32).to(query.dtype)
+    *to_shared, to_own = torch.split(weights, [s.shape[-1] for s in scores], -1)
+    out: Tensor = to_own @ value
+    for s, part in zip(shared, to_shared, strict=True):
+        out += s.scatter(s.gather(part) @ s.values[layer], queries)
+    return out
 
 
 AttentionInterface.register(GROUPED_ATTENTION, grouped_attention)
 AttentionMaskInterface.register(GROUPED_ATTENTION, sdpa_mask)
-
-
-def slides(config: Any) -> bool:
-    """Whether some layers of the model look back over a window only."""
-    return "sliding_attention" in (getattr(config.get_text_config(), "layer_types", None) or ())
 
 
 def layer_masks(config: Any, sees: Tensor, positions: Tensor, key_positions: Tensor) -> Tensor | dict[str, Tensor]:

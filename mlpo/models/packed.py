@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from mlpo.models.attention import layer_masks
+from mlpo.models.head import predictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +101,6 @@ def packed_logprobs(model: PreTrainedModel, batch: PackedBatch, *, temperature: 
     mask = plan.mask.to(device)
     blank = torch.zeros(mask.shape, dtype=logprobs.dtype, device=device)
     return BatchLogprobs(blank.masked_scatter(mask, logprobs), mask, blank.masked_scatter(mask, entropy))
-
-
-def predictions(model: PreTrainedModel, hidden: Tensor) -> Tensor:
-    """Float32 logits of the chosen positions alone: [n, width] last hidden states -> [n, V]."""
-    head: Any = model.get_output_embeddings()
-    logits: Tensor = head(hidden).float()
-    cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
-    return torch.tanh(logits / cap) * cap if cap else logits
 
 
 class _Plan(NamedTuple):

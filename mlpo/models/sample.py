@@ -13,18 +13,21 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache, CacheLayerMixin
 
-from mlpo.models.attention import SharedPrefix, layer_masks, slides
+from mlpo.models.attention import SharedKeys, layer_masks
+from mlpo.models.choose import choose_tokens
+from mlpo.models.head import predictions
+from mlpo.models.keys import KeyStore, fill_holes
 from mlpo.models.load import LoadedModel, end_token_ids
+from mlpo.models.read import ReadPrompts, hidden_states
 from mlpo.types import Sampling
 
 MIN_SHARED_PREFIX = 8
 """A shorter common prefix is not worth a pass of its own, tokens."""
-MAX_ROWS = 128
+MAX_ROWS = 256
 """Rows of one batch. More does not pay: the matrix products are already efficient."""
-NUCLEUS_CANDIDATES = 512
-"""Tokens ranked before a full sort is needed to find the nucleus."""
+CHOOSE_ROWS = 64
+"""Rows whose logits are held at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +58,13 @@ def sample_tokens(
     """Draw every completion, in the order asked for.
 
     Args:
-        batch_tokens: budget of one batch: rows x (longest prompt + longest completion), tokens.
+        batch_tokens: budget of one batch: distinct prompts x the longest + rows x the longest completion, tokens.
         on_batch: called after each batch with the number of completions it finished.
     """
     results: dict[int, Drawn] = {}
     with torch.inference_mode():
-        length = 0 if slides(loaded.model.config) else _shared_length([d.prompt for d in draws])
-        prefix = _prefill_prefix(loaded, draws[0].prompt[:length]) if length else None
+        length = _shared_length([d.prompt for d in draws])
+        prefix = ReadPrompts(loaded, [draws[0].prompt[:length]]) if length else None
         for rows in _batches(draws, length, batch_tokens):
             batch = _Batch(loaded, [draws[i] for i in rows], prefix)
             results.update(zip(rows, batch.run(), strict=True))
@@ -85,177 +88,123 @@ def _batches(draws: Sequence[Draw], shared: int, batch_tokens: int) -> Iterator[
     """Rows of like length together, longest first, equal prompts side by side."""
     order = sorted(range(len(draws)), key=lambda i: (-len(draws[i].prompt), draws[i].prompt, i))
     batch: list[int] = []
-    width = 0
+    prompts = width = longest = 0
     for i in order:
-        own = len(draws[i].prompt) - shared + draws[i].sampling.max_tokens
-        if batch and ((len(batch) + 1) * max(width, own) > batch_tokens or len(batch) == MAX_ROWS):
+        new = not batch or draws[i].prompt != draws[batch[-1]].prompt
+        longest = max(longest, draws[i].sampling.max_tokens)
+        if batch and ((prompts + new) * width + (len(batch) + 1) * longest > batch_tokens or len(batch) == MAX_ROWS):
             yield batch
-            batch, width = [], 0
-        width = max(width, own)
+            batch, prompts, new, longest = [], 0, True, draws[i].sampling.max_tokens
+        if not batch:
+            width = len(draws[i].prompt) - shared
+        prompts += new
         batch.append(i)
     if batch:
         yield batch
 
 
-class _RowLayer(CacheLayerMixin):
-    """Keys and values of one layer in a buffer that is allocated once and written in place."""
-
-    is_sliding = False
-
-    def __init__(self, capacity: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.capacity = capacity
-        self.length = 0
-
-    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        rows, heads, _, width = key_states.shape
-        self.dtype, self.device = key_states.dtype, key_states.device
-        self.keys = key_states.new_empty(rows, heads, self.capacity, width)
-        self.values = value_states.new_empty(rows, heads, self.capacity, value_states.shape[-1])
-        self.is_initialized = True
-
-    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        assert self.keys is not None
-        assert self.values is not None
-        end = self.length + key_states.shape[2]
-        self.keys[:, :, self.length : end] = key_states
-        self.values[:, :, self.length : end] = value_states
-        self.length = end
-        return self.keys[:, :, :end], self.values[:, :, :end]
-
-    def take(self, rows: Tensor, capacity: int) -> _RowLayer:
-        """These rows (repeats allowed) in a buffer of another size."""
-        assert self.keys is not None
-        assert self.values is not None
-        taken = _RowLayer(capacity)
-        keys, values = self.keys[:, :, : self.length], self.values[:, :, : self.length]
-        taken.update(keys[rows], values[rows])
-        return taken
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self.length + query_length, 0
-
-    def get_seq_length(self) -> int:
-        return self.length
-
-    def get_max_length(self) -> int:
-        return self.capacity
-
-
-def _row_cache(loaded: LoadedModel, capacity: int) -> Cache:
-    layers = loaded.model.config.get_text_config().num_hidden_layers
-    rows: list[Any] = [_RowLayer(capacity) for _ in range(layers)]
-    return Cache(layers=rows)
-
-
-def _take(cache: Cache, rows: Tensor, capacity: int) -> Cache:
-    layers: list[Any] = [layer.take(rows, capacity) for layer in cache.layers if isinstance(layer, _RowLayer)]
-    return Cache(layers=layers)
-
-
-def _prefill_prefix(loaded: LoadedModel, tokens: tuple[int, ...]) -> SharedPrefix:
-    cache = _row_cache(loaded, len(tokens))
-    ids = torch.tensor([tokens], device=loaded.device)
-    positions = torch.arange(len(tokens), device=loaded.device)[None]
-    sees = torch.ones(1, len(tokens), len(tokens), dtype=torch.bool, device=loaded.device).tril()
-    masks: Any = layer_masks(loaded.model.config, sees, positions, positions)
-    loaded.model(input_ids=ids, attention_mask=masks, position_ids=positions, past_key_values=cache, logits_to_keep=1)
-    layers: list[Any] = cache.layers
-    return SharedPrefix(tuple(layer.keys for layer in layers), tuple(layer.values for layer in layers))
-
-
 class _Batch:
     """Draws that advance together, one token a step; finished rows leave."""
 
-    def __init__(self, loaded: LoadedModel, draws: Sequence[Draw], prefix: SharedPrefix | None) -> None:
+    def __init__(self, loaded: LoadedModel, draws: Sequence[Draw], prefix: ReadPrompts | None) -> None:
         self.loaded = loaded
         self.draws = draws
+        self.prefix = prefix
         self.ends = end_token_ids(loaded)
         self.tokens: list[list[int]] = [[] for _ in draws]
         self.finish: list[Literal["stop", "length"] | None] = [None] * len(draws)
         self.uniforms = _uniforms(draws)
-        self.prefix = prefix
-        self.offset = prefix.length if prefix else 0
-        self.longest = max(d.sampling.max_tokens for d in draws)
+        self.read = ReadPrompts(loaded, [prompt for prompt, _ in groupby(d.prompt for d in draws)], prefix)
+        self.grown = KeyStore(self.read.store.num_layers, len(draws), max(d.sampling.max_tokens for d in draws) - 1)
+        self.active = list(range(len(draws)))
+        """The draw of each row."""
+        self.owner = [k for k, (_, same) in enumerate(groupby(d.prompt for d in draws)) for _ in same]
+        """The prompt of each row, as it stands in `read` now."""
+        self.lengths = self.read.lengths
 
     def run(self) -> list[Drawn]:
-        """Prefill, then decode until every row has ended."""
-        logits, cache, sees, positions = self._prefill()
-        active = list(range(len(self.draws)))
-        for step in range(self.longest):
-            chosen = self._choose(logits, active, step)
-            for row, token in zip(active, chosen, strict=True):
+        """Decode until every row has ended."""
+        hidden = self.read.states[torch.tensor(self.owner, device=self.loaded.device)]
+        self._share()
+        step = 0
+        while True:
+            for row, token in zip(self.active, self._choose(hidden, step), strict=True):
                 self._append(row, token)
-            keep = [i for i, row in enumerate(active) if self.finish[row] is None]
-            if not keep:
+            if not self._drop_finished(step):
                 break
-            # Compacting copies the cache, so it waits until a quarter of the rows is idle.
-            if len(keep) <= 0.75 * len(active):
-                rows = torch.tensor(keep, device=self.loaded.device)
-                cache, sees, positions = _take(cache, rows, sees.shape[1]), sees[rows], positions[rows]
-                active, chosen = [active[i] for i in keep], [chosen[i] for i in keep]
-            positions = positions + 1
-            logits = self._decode(chosen, cache, sees, positions)
+            hidden = self._step(step)
+            step += 1
         return [self._drawn(row) for row in range(len(self.draws))]
 
-    def _prefill(self) -> tuple[Tensor, Cache, Tensor, Tensor]:
-        """Every distinct prompt once; returns the logits, cache, visible columns and last position of each draw."""
-        device = self.loaded.device
-        distinct = [prompt for prompt, _ in groupby(d.prompt for d in self.draws)]
-        owner = torch.tensor([k for k, (_, g) in enumerate(groupby(d.prompt for d in self.draws)) for _ in g])
-        columns = max(len(p) for p in distinct) - self.offset
-        ids = torch.zeros(len(distinct), columns, dtype=torch.long)
-        visible = torch.zeros(len(distinct), columns, dtype=torch.bool)
-        for k, prompt in enumerate(distinct):
-            own = prompt[self.offset :]
-            ids[k, columns - len(own) :] = torch.tensor(own)
-            visible[k, columns - len(own) :] = True
-        ids, visible, owner = ids.to(device), visible.to(device), owner.to(device)
-        positions = (visible.cumsum(1) - 1).clamp(min=0) + self.offset
-        square = torch.ones(columns, columns, dtype=torch.bool, device=device)
-        # A padding query sees itself, so that no row of the softmax is empty.
-        sees = (square.tril() & visible[:, None, :]) | torch.eye(columns, dtype=torch.bool, device=device)
-        cache = _row_cache(self.loaded, columns)
-        logits = self._forward(ids, sees, positions, positions, cache)
-        total = columns + self.longest
-        shown = torch.zeros(len(self.draws), total, dtype=torch.bool, device=device)
-        shown[:, :columns] = visible[owner]
-        return logits[owner], _take(cache, owner, total), shown, positions[owner, -1]
+    def _drop_finished(self, columns: int) -> bool:
+        """Let the living rows, and the prompts they need, move together; False if there is none."""
+        alive = [self.finish[row] is None for row in self.active]
+        if all(alive):
+            return True
+        kept = fill_holes(alive)
+        self.grown.move(kept, columns)
+        self.active, owner = [self.active[i] for i in kept], [self.owner[i] for i in kept]
+        needed = set(owner)
+        kept_prompts = fill_holes([k in needed for k in range(len(self.lengths))])
+        self.lengths = [self.lengths[k] for k in kept_prompts]
+        self.read.store.move(kept_prompts, max(self.lengths, default=0))
+        now = {k: i for i, k in enumerate(kept_prompts)}
+        self.owner = [now[k] for k in owner]
+        if self.active:
+            self._share()
+        return bool(self.active)
 
-    def _decode(self, chosen: Sequence[int], cache: Cache, sees: Tensor, positions: Tensor) -> Tensor:
-        column = cache.get_seq_length()
-        sees[:, column] = True
-        seen = sees[:, : column + 1]
-        ids = torch.tensor(chosen, device=self.loaded.device)[:, None]
-        key_positions = seen.cumsum(1) - 1 + self.offset
-        return self._forward(ids, seen[:, None, :], positions[:, None], key_positions, cache)
+    def _share(self) -> None:
+        """Say which rows see which prompt, what of it, and from where on they write."""
+        device, rows = self.loaded.device, len(self.active)
+        members: list[list[int]] = [[] for _ in self.lengths]
+        for row, prompt in enumerate(self.owner):
+            members[prompt].append(row)
+        most = max(map(len, members))
+        places = torch.empty(rows, dtype=torch.long)
+        for prompt, mine in enumerate(members):
+            places[mine] = torch.arange(len(mine)) + prompt * most
+            mine += [0] * (most - len(mine))
+        columns = max(self.lengths)
+        keys, values = self.read.store.part(len(self.lengths), columns)
+        self.shared = [SharedKeys(keys, values, torch.tensor(members, device=device), places.to(device))]
+        lengths = torch.tensor([self.lengths[k] for k in self.owner], device=device)[:, None]
+        own = torch.arange(columns, device=device)
+        self.sees, self.key_positions = own < lengths, (own + self.read.offset).expand(rows, -1)
+        self.starts = lengths + self.read.offset
+        if self.prefix:
+            everyone = torch.arange(rows, device=device)
+            store = self.prefix.store
+            self.shared.insert(0, SharedKeys(store.keys, store.values, everyone[None], everyone))
+            before = torch.arange(self.read.offset, device=device).expand(rows, -1)
+            self.sees = torch.cat([torch.ones_like(before, dtype=torch.bool), self.sees], 1)
+            self.key_positions = torch.cat([before, self.key_positions], 1)
 
-    def _forward(self, ids: Tensor, sees: Tensor, positions: Tensor, key_positions: Tensor, cache: Cache) -> Tensor:
-        """Logits at the last column, [rows, V]."""
-        masks: Any = layer_masks(self.loaded.model.config, sees, positions, key_positions)
-        shared = {"shared_prefix": self.prefix} if self.prefix else {}
-        logits: Tensor = self.loaded.model(
-            input_ids=ids,
-            attention_mask=masks,
-            position_ids=positions,
-            past_key_values=cache,
-            logits_to_keep=1,
-            **shared,
-        ).logits
-        return logits[:, -1]
+    def _step(self, step: int) -> Tensor:
+        """Feed each row its last token; returns the hidden states that the next are chosen from."""
+        ids = torch.tensor([[self.tokens[row][-1]] for row in self.active], device=self.loaded.device)
+        grown = self.starts + torch.arange(step + 1, device=self.loaded.device)
+        sees = torch.cat([self.sees, torch.ones_like(grown, dtype=torch.bool)], 1)[:, None]
+        positions = self.starts + step
+        masks = layer_masks(self.loaded.model.config, sees, positions, torch.cat([self.key_positions, grown], 1))
+        cache = self.grown.cache(0, step)
+        return hidden_states(self.loaded, ids, masks, positions, cache, shared_keys=self.shared)[:, -1]
 
-    def _choose(self, logits: Tensor, active: Sequence[int], step: int) -> list[int]:
-        samplings = [self.draws[row].sampling for row in active]
-        if all(s.temperature == 0 for s in samplings):
-            return [int(t) for t in logits.argmax(-1).tolist()]
-        uniforms = torch.tensor(self.uniforms[list(active), step], device=logits.device)
-        return choose_tokens(logits, samplings, uniforms)
+    def _choose(self, hidden: Tensor, step: int) -> list[int]:
+        """The next token of every row; logits are large, so they are had for some rows at a time."""
+        chosen: list[int] = []
+        for first in range(0, len(self.active), CHOOSE_ROWS):
+            rows = self.active[first : first + CHOOSE_ROWS]
+            logits = predictions(self.loaded.model, hidden[first : first + CHOOSE_ROWS])
+            samplings = [self.draws[row].sampling for row in rows]
+            if all(s.temperature == 0 for s in samplings):
+                chosen += logits.argmax(-1).tolist()
+            else:
+                uniforms = torch.tensor(self.uniforms[rows, step], device=logits.device)
+                chosen += choose_tokens(logits, samplings, uniforms)
+        return chosen
 
     def _append(self, row: int, token: int) -> None:
-        if self.finish[row] is not None:
-            return
         self.tokens[row].append(token)
         sampling = self.draws[row].sampling
         if token in self.ends or (sampling.stop and self._stopped(row)):
@@ -281,46 +230,3 @@ def _uniforms(draws: Sequence[Draw]) -> np.ndarray[Any, Any]:
     for row, draw in enumerate(draws):
         uniforms[row, : draw.sampling.max_tokens] = np.random.default_rng(draw.seed).random(draw.sampling.max_tokens)
     return uniforms
-
-
-def choose_tokens(logits: Tensor, samplings: Sequence[Sampling], uniforms: Tensor) -> list[int]:
-    """One token a row by inverse-CDF sampling: the smallest token whose cumulative probability exceeds u.
-
-    Args:
-        logits: [rows, V].
-        samplings: one per row; temperature 0 takes the most likely token; top_p keeps the smallest set of most likely
-            tokens whose mass reaches it (nucleus sampling, arXiv:1904.09751).
-        uniforms: [rows] in [0, 1), float64.
-    """
-    device = logits.device
-    temperature = torch.tensor([s.temperature or 1.0 for s in samplings], device=device)
-    probs = torch.softmax(logits.float() / temperature[:, None], -1)
-    chosen = torch.empty(len(samplings), dtype=torch.long, device=device)
-    top_p = torch.tensor([s.top_p for s in samplings], device=device, dtype=torch.float64)
-    greedy = torch.tensor([s.temperature == 0 for s in samplings], device=device)
-    whole = ~greedy & (top_p >= 1)
-    nucleus = ~greedy & (top_p < 1)
-    if greedy.any():
-        chosen[greedy] = logits[greedy].argmax(-1)
-    if whole.any():
-        chosen[whole] = _inverse_cdf(probs[whole].double().cumsum(-1), uniforms[whole])
-    if nucleus.any():
-        chosen[nucleus] = _nucleus(probs[nucleus], top_p[nucleus], uniforms[nucleus])
-    return [int(t) for t in chosen.tolist()]
-
-
-def _inverse_cdf(cumulative: Tensor, uniforms: Tensor) -> Tensor:
-    """[rows, n] cumulative weights, [rows] in [0, 1) -> [rows] indices."""
-    thresholds = (uniforms * cumulative[:, -1])[:, None]
-    return torch.searchsorted(cumulative, thresholds, right=True)[:, 0].clamp(max=cumulative.shape[1] - 1)
-
-
-def _nucleus(probs: Tensor, top_p: Tensor, uniforms: Tensor) -> Tensor:
-    ranked, tokens = probs.topk(min(NUCLEUS_CANDIDATES, probs.shape[-1]), -1)
-    if (ranked.double().sum(-1) < top_p).any():
-        ranked, tokens = probs.sort(-1, descending=True)
-    cumulative = ranked.double().cumsum(-1)
-    size = (cumulative < top_p[:, None]).sum(-1, keepdim=True).clamp(max=cumulative.shape[1] - 1)
-    mass = cumulative.gather(-1, size)
-    place = torch.searchsorted(cumulative, uniforms[:, None] * mass, right=True)
-    return tokens.gather(-1, torch.minimum(place, size))[:, 0]

@@ -20,8 +20,8 @@ from trl import SFTConfig, SFTTrainer
 
 from mlpo.config import ConfigError, RuntimeConfig, TrainSftConfig
 from mlpo.method.seeds import derive_seed
+from mlpo.models.head import predictions
 from mlpo.models.load import LoadedModel, trainable_parameters
-from mlpo.models.packed import predictions
 from mlpo.training.checkpoints import SmallCheckpoints
 from mlpo.training.encode import IGNORED, EncodedDemonstration, check_context, encode_demonstration
 from mlpo.training.journal import SFT_COLUMNS, curve_row

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 import torch
 
+from mlpo.models import read
+from mlpo.models.choose import choose_tokens
 from mlpo.models.load import LoadedModel
-from mlpo.models.sample import MIN_SHARED_PREFIX, Draw, choose_tokens, sample_tokens
+from mlpo.models.sample import MIN_SHARED_PREFIX, Draw, sample_tokens
 from mlpo.types import Sampling
 
 GREEDY = Sampling(temperature=0.0, max_tokens=12)
@@ -49,6 +52,23 @@ def test_a_draw_depends_on_its_own_seed_alone(loaded: LoadedModel):
     alone = [sample_tokens(loaded, [d], batch_tokens=4096)[0] for d in draws]
     assert together == alone
     assert len({d.token_ids for d in together}) > 4  # seeds matter
+
+
+@pytest.fixture
+def unwritten_memory_is_nan() -> Iterator[None]:
+    torch.use_deterministic_algorithms(True)  # fills what torch.empty returns with NaN
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.usefixtures("unwritten_memory_is_nan")
+def test_prompts_read_in_several_passes_are_read_as_in_one(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch):
+    # Passes of at most 8 tokens have 9, 7, 3 and 1 columns: what a short prompt leaves of its row is never looked at.
+    monkeypatch.setattr(read, "CPU_PASS_TOKENS", 8)
+    draws = [Draw(p, GREEDY, 0) for p in prompts(0)]
+    assert [list(d.token_ids) for d in sample_tokens(loaded, draws, batch_tokens=4096)] == [
+        generated(loaded, d) for d in draws
+    ]
 
 
 def test_every_batch_keeps_the_token_budget(loaded: LoadedModel):

@@ -1,0 +1,17 @@
+"""From hidden states to logits, only where a token is predicted: the head is a large part of a small model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+
+def predictions(model: PreTrainedModel, hidden: Tensor) -> Tensor:
+    """Float32 logits of the chosen positions alone: [n, width] last hidden states -> [n, V]."""
+    head: Any = model.get_output_embeddings()
+    logits: Tensor = head(hidden).float()
+    cap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+    return torch.tanh(logits / cap) * cap if cap else logits
