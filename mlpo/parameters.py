@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
@@ -30,7 +30,7 @@ def parameters(section: type[BaseModel] = Params, prefix: str = "") -> Iterator[
     for field, info in section.model_fields.items():
         name = prefix + (info.alias or field)
         if inner := _section_in(info.annotation):
-            yield from parameters(inner, f"{name}." if inner is info.annotation else f"{name}.<name>.")
+            yield from parameters(inner, f"{name}.<name>." if get_origin(info.annotation) is dict else f"{name}.")
             continue
         default = info.get_default(call_default_factory=True, validated_data={})
         limits = ", ".join(_SIGNS[type(limit)].format(limit) for limit in info.metadata if type(limit) in _SIGNS)

@@ -9,9 +9,16 @@ from typing import Protocol
 
 from mlpo.types import Completion, Request
 
+OnAnswer = Callable[[int, Completion], None]
+"""(place of the request, its completion), as soon as it is there."""
+
 
 class TransientError(RuntimeError):
     """A server was down or an engine died: the same call may work later. The command line exits with 75."""
+
+
+class DeadModelError(TransientError):
+    """A model's server stays dead: whatever else is asked of it now will fail too."""
 
 
 class Backend(Protocol):
@@ -24,12 +31,17 @@ class Backend(Protocol):
             ConfigError: a prompt does not fit the model's context; the message names model, problem and limit.
         """
 
-    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+    def generate(self, requests: Sequence[Request], on_answer: OnAnswer | None = None) -> list[Completion]:
         """Answer every request, in order. One that fails comes back with finish_reason "error".
 
+        Args:
+            on_answer: hears of answers that come one by one, so that they outlive what stops the rest.
         Raises:
-            TransientError: none could be answered now.
+            TransientError: it cannot answer now.
         """
+
+    def close(self) -> None:
+        """Let go of memory and processes; it is not asked again."""
 
 
 def failed(request: Request, reason: str, *, prompt_tokens: int = 0) -> Completion:
@@ -59,12 +71,14 @@ class DeferredBackend:
         for first in remaining:
             self._opened().check(chain([first], remaining))
 
-    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+    def generate(self, requests: Sequence[Request], on_answer: OnAnswer | None = None) -> list[Completion]:
         """As the real backend; opens it only if there is a request."""
-        return self._opened().generate(requests) if requests else []
+        return self._opened().generate(requests, on_answer) if requests else []
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Let go of the real backend and its memory; the next request opens it again."""
+        if self._backend is not None:
+            self._backend.close()
         self._backend = None
         gc.collect()  # models hold cycles
 

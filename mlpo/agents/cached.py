@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 
-from mlpo.agents.backend import Backend
+from mlpo.agents.backend import Backend, DeadModelError, OnAnswer, failed
 from mlpo.types import Completion, Request
 
 CHUNK = 256
-"""Requests asked of the inner backend at a time: what a killed process loses at most."""
+"""Requests asked of an inner backend that batches at a time: what a killed process loses at most."""
 
 
 class CachedBackend:
@@ -26,16 +26,28 @@ class CachedBackend:
         kept: MutableMapping[str, Completion],
         key: Callable[[Request], str],
         *,
+        one_by_one: bool = False,
         on_done: Callable[[int], None] | None = None,
+        on_dead: Callable[[DeadModelError, Sequence[Request]], None] | None = None,
     ) -> None:
-        """`key` is a request's content key for this backend's model; `on_done` hears how many were answered."""
+        """A backend over `inner`.
+
+        Args:
+            key: a request's content key for this backend's model.
+            one_by_one: the inner backend's answers come one by one and in no batches, so none are cut for it.
+            on_done: hears how many were answered.
+            on_dead: hears what a dead model leaves unanswered, now and later; unless it raises, those come back failed.
+        """
         self._inner = inner
         self._kept = kept
         self.key = key
         """A request's content key."""
-        self._on_done = on_done
+        self._one_by_one = one_by_one
+        self._on_done = on_done or (lambda number: None)
+        self._on_dead = on_dead
+        self._dead: DeadModelError | None = None
         self.num_asked = 0
-        """Requests that went to the inner backend."""
+        """Requests that the inner backend answered."""
         self.num_kept = 0
         """Requests answered without it."""
 
@@ -43,21 +55,50 @@ class CachedBackend:
         """Check what would have to be asked."""
         self._inner.check(request for request in requests if self.key(request) not in self._kept)
 
-    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+    def generate(self, requests: Sequence[Request], on_answer: OnAnswer | None = None) -> list[Completion]:
         """Answer every request in order; equal requests are asked once."""
-        return [completion for chunk in _chunks(requests) for completion in self._generate_chunk(chunk)]
+        chunks = [requests] if self._one_by_one else _chunks(requests)
+        return [completion for chunk in chunks for completion in self._generate_chunk(chunk)]
+
+    def close(self) -> None:
+        """As the inner backend."""
+        self._inner.close()
 
     def _generate_chunk(self, requests: Sequence[Request]) -> list[Completion]:
         keys = [self.key(request) for request in requests]
         missing = {k: r for k, r in zip(keys, requests, strict=True) if k not in self._kept}
-        asked = list(missing.values())
-        new = dict(zip(missing, self._inner.generate(asked) if asked else [], strict=True))
-        self._kept.update({k: c for k, c in new.items() if c.finish_reason != "error"})
-        self.num_asked += len(asked)
-        self.num_kept += len(requests) - len(asked)
-        if self._on_done is not None:
-            self._on_done(len(requests))
+        self.num_kept += len(requests) - len(missing)
+        self._on_done(len(requests) - len(missing))
+        new = self._ask(missing) if missing else {}
         return [_stamped(new.get(k) or self._kept[k], r) for k, r in zip(keys, requests, strict=True)]
+
+    def _ask(self, missing: Mapping[str, Request]) -> dict[str, Completion]:
+        """The completions of what is missing, by key; each is kept as soon as it is there."""
+        keys, requests = list(missing), list(missing.values())
+        new: dict[str, Completion] = {}
+
+        def keep(place: int, completion: Completion) -> None:
+            new[keys[place]] = completion
+            if completion.finish_reason != "error":
+                self._kept[keys[place]] = completion
+            self.num_asked += 1
+            self._on_done(1)
+
+        try:
+            if self._dead is None:
+                for place, completion in enumerate(self._inner.generate(requests, keep)):
+                    if keys[place] not in new:
+                        keep(place, completion)
+        except DeadModelError as dead:
+            self._dead = dead
+        if self._dead is not None:
+            unanswered = {key: request for key, request in missing.items() if key not in new}
+            if self._on_dead is None:
+                raise self._dead
+            self._on_dead(self._dead, list(unanswered.values()))
+            new |= {key: failed(request, str(self._dead)) for key, request in unanswered.items()}
+            self._on_done(len(unanswered))
+        return new
 
 
 def _stamped(completion: Completion, request: Request) -> Completion:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 
-from mlpo.agents.backend import Backend
+from mlpo.agents.backend import Backend, OnAnswer
 from mlpo.types import Completion, Request
 
 
@@ -71,12 +71,25 @@ class MeteredBackend:
         """As the inner backend."""
         self._inner.check(requests)
 
-    def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        """As the inner backend, timed."""
+    def generate(self, requests: Sequence[Request], on_answer: OnAnswer | None = None) -> list[Completion]:
+        """As the inner backend, timed; if it stops, what it had answered is entered."""
         started = time.perf_counter()
-        completions = self._inner.generate(requests)
-        self._ledger.add(completions, time.perf_counter() - started)
-        return completions
+        answered: list[Completion] = []
+
+        def listen(place: int, completion: Completion) -> None:
+            answered.append(completion)
+            if on_answer is not None:
+                on_answer(place, completion)
+
+        try:
+            answered = self._inner.generate(requests, listen)
+        finally:
+            self._ledger.add(answered, time.perf_counter() - started)
+        return answered
+
+    def close(self) -> None:
+        """As the inner backend."""
+        self._inner.close()
 
 
 def _tokens(completion: Completion) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from transformers import AutoTokenizer
 
-from mlpo.agents.backend import Backend
+from mlpo.agents.backend import Backend, OnAnswer
 from mlpo.config import ConfigError, RuntimeConfig
 from mlpo.models.load import EMBEDDED, LoadedModel, embedded_folder, load_model, model_identity, render
 from mlpo.models.sample import Draw, Drawn, sample_tokens
@@ -60,8 +60,8 @@ class LocalBackend:
         for request in requests:
             self._prompt(request)
 
-    def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        """Sample every request; all prompts are checked before the first is run.
+    def generate(self, requests: Sequence[Request], on_answer: OnAnswer | None = None) -> list[Completion]:
+        """Sample every request and answer all at once; all prompts are checked before the first is run.
 
         Raises:
             ConfigError: a prompt exceeds the context, or the accelerator's memory is too small for a batch.
@@ -76,6 +76,9 @@ class LocalBackend:
             for i, one in zip(indices, drawn, strict=True):
                 completions[i] = _completion(requests[i], draws[i], one)
         return [completions[i] for i in range(len(requests))]
+
+    def close(self) -> None:
+        """Memory goes with the last reference to the model."""
 
     def _sample(self, draws: Sequence[Draw]) -> list[Drawn]:
         try:

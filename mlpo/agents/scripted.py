@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from mlpo.agents.backend import Backend
+from mlpo.agents.backend import Backend, OnAnswer
 from mlpo.types import Completion, Message, Request
 
 
@@ -43,11 +43,14 @@ class ScriptedBackend:
     def check(self, requests: Iterable[Request]) -> None:
         """Every request can be answered."""
 
-    def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        """Answer in order; counts the call and its generations."""
+    def generate(self, requests: Sequence[Request], on_answer: OnAnswer | None = None) -> list[Completion]:
+        """Answer in order and all at once; counts the call and its generations."""
         self.num_calls += 1
         self.num_generations += len(requests)
         return [self._answer(request) for request in requests]
+
+    def close(self) -> None:
+        """Holds nothing."""
 
     def _answer(self, request: Request) -> Completion:
         reply = self._reply(request)

@@ -6,17 +6,19 @@ from collections.abc import Callable, MutableMapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from mlpo.agents.backend import Backend, DeferredBackend
+from mlpo.agents.backend import Backend, DeadModelError, DeferredBackend
 from mlpo.agents.cached import CachedBackend
 from mlpo.agents.ledger import GenerationLedger, MeteredBackend
-from mlpo.types import Completion, Message, Request
+from mlpo.agents.served import ServedModels
+from mlpo.config import ServerConfig, digest
+from mlpo.types import LEADER, Completion, Message, Request
 
 TokenCounter = Callable[[Sequence[Message], str], tuple[int, int]]
 """(messages, completion) -> prompt tokens, completion tokens."""
 
 
-class Models(Protocol):
-    """Where models come from: this machine (`LocalModels`) or a script (`ScriptedModels`)."""
+class Source(Protocol):
+    """Where models come from: this process (`LocalModels`), servers (`ServedModels`) or a script (`ScriptedModels`)."""
 
     def identity(self, model: str, revision: str | None) -> str:
         """What the model is, found without loading it."""
@@ -28,6 +30,10 @@ class Models(Protocol):
             ConfigError: there is no such model.
         """
 
+
+class Models(Source, Protocol):
+    """A source that can also count tokens without a model."""
+
     def token_counter(self, model: str, revision: str | None) -> TokenCounter:
         """How the model counts (messages, completion): prompt tokens and completion tokens."""
 
@@ -35,7 +41,8 @@ class Models(Protocol):
 class ModelShelf:
     """Hands out one backend per model identity: agents that share weights share a backend and its batches.
 
-    A model is loaded when a request comes that is not kept, and let go when `max_loaded` others want its place.
+    A model is loaded when a request comes that is not kept, and let go when `max_loaded` others want its place. A vLLM
+    of ours takes the GPU for itself: everything else is let go before it starts, and it before anything else is loaded.
     """
 
     def __init__(
@@ -46,13 +53,16 @@ class ModelShelf:
         *,
         ledger: GenerationLedger,
         max_loaded: int = 2,
+        max_dead: int = 0,
         on_done: Callable[[int], None] | None = None,
     ) -> None:
         """An empty shelf.
 
         Args:
+            models: where models without a `server` come from.
             key: key(identity, request) is a request's content key.
             max_loaded: models in memory at a time; the one opened first makes room for the next.
+            max_dead: agents that may stay dead; what is asked of them comes back failed.
             on_done: hears how many requests were answered.
         """
         self._models = models
@@ -60,25 +70,56 @@ class ModelShelf:
         self._key = key
         self._ledger = ledger
         self._max_loaded = max_loaded
+        self._max_dead = max_dead
         self._on_done = on_done
-        self._identities: dict[tuple[str, str | None], str] = {}
-        self._loaded: dict[str, DeferredBackend] = {}
-        self._backends: dict[str, CachedBackend] = {}
+        self._places: dict[tuple[str, str | None, str], tuple[str, str]] = {}
+        self._loaded: dict[tuple[str, str], DeferredBackend] = {}
+        self._backends: dict[tuple[str, str], CachedBackend] = {}
+        self.dead: dict[str, str] = {}
+        """Agents that stayed dead -> why."""
 
-    def backend(self, model: str, revision: str | None = None) -> CachedBackend:
-        """The backend of this model."""
-        if (model, revision) not in self._identities:
-            self._identities[model, revision] = self._models.identity(model, revision)
-        identity = self._identities[model, revision]
-        if identity not in self._backends:
-            deferred = DeferredBackend(lambda: self._open(identity, deferred, model, revision))
-            self._backends[identity] = CachedBackend(
-                deferred, self._kept, partial(self._key, identity), on_done=self._on_done
+    def backend(self, model: str, revision: str | None = None, server: ServerConfig | None = None) -> CachedBackend:
+        """The backend of this model, behind `server` if there is one."""
+        source = self._models if server is None else ServedModels(server)
+        named = (model, revision, "" if server is None else digest(server))
+        if named not in self._places:
+            self._places[named] = (source.identity(model, revision), named[-1])
+        place = self._places[named]
+        if place not in self._backends:
+
+            def open_model() -> Backend:
+                self._make_room(place, deferred, server)
+                return MeteredBackend(source.open(model, revision), self._ledger)
+
+            deferred = DeferredBackend(open_model)
+            self._backends[place] = CachedBackend(
+                deferred,
+                self._kept,
+                partial(self._key, place[0]),
+                one_by_one=server is not None,
+                on_done=self._on_done,
+                on_dead=self._spare,
             )
-        return self._backends[identity]
+        return self._backends[place]
 
-    def _open(self, identity: str, deferred: DeferredBackend, model: str, revision: str | None) -> Backend:
-        while len(self._loaded) >= self._max_loaded:
-            self._loaded.pop(next(iter(self._loaded))).release()
-        self._loaded[identity] = deferred
-        return MeteredBackend(self._models.open(model, revision), self._ledger)
+    def close(self) -> None:
+        """Let go of all models; servers that were started here are stopped."""
+        for backend in self._backends.values():
+            backend.close()
+
+    def _make_room(self, place: tuple[str, str], deferred: DeferredBackend, server: ServerConfig | None) -> None:
+        """Let go of as many models on this machine as the next one needs."""
+        if server is not None and server.serve is None:
+            return
+        alone = server is not None or any(served for _, served in self._loaded)
+        while self._loaded and (alone or len(self._loaded) >= self._max_loaded):
+            self._loaded.pop(next(iter(self._loaded))).close()
+        self._loaded[place] = deferred
+
+    def _spare(self, error: DeadModelError, requests: Sequence[Request]) -> None:
+        """Go on without these agents, if so many may be dead; never without a leader."""
+        asked = {request.model for request in requests}
+        dead = self.dead | dict.fromkeys(asked, str(error))
+        if LEADER in asked or len(dead) > self._max_dead:
+            raise error
+        self.dead = dead

@@ -15,7 +15,9 @@
      "paired": {"<first>_vs_<name>": {
          "difference": accuracy of the first minus the other's, "interval": [low, high], "n": problems,
          "won": problems only the first has right, "lost": problems only the other has right}},
-     "best_single": the agent that was best on training problems}
+     "best_single": the agent that was best on training problems,
+     "dead_agents": added by the stage, {} unless evaluation went on without an agent: {<agent>: {
+         "missing": answers it did not give, "of": answers wanted of it by all strategies, "reason": its server's end}}}
 
 A share of nothing is 0 with n 0. Numbers have 6 places and depend on nothing but the transcripts and the seed.
 """

@@ -6,6 +6,7 @@ from collections import ChainMap
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from mlpo.agents.ledger import GenerationLedger
 from mlpo.agents.runner import stream_strategies
@@ -41,6 +42,15 @@ class Arena:
         return len(self.problems) * sum(contest.generations for contest in self.plan)
 
 
+class Played(NamedTuple):
+    """What came out."""
+
+    graded: dict[str, list[Graded]]
+    """Strategy -> its transcripts, graded, without texts."""
+    dead: dict[str, str]
+    """Agents whose server stayed dead -> why."""
+
+
 def read_arena(params: Params) -> Arena:
     """Read everything that playing needs, before anything runs.
 
@@ -65,11 +75,14 @@ def play(
     *,
     ledger: GenerationLedger,
     on_done: Callable[[int], None] | None = None,
-) -> dict[str, list[Graded]]:
+) -> Played:
     """Play every strategy, write its transcripts to data/evaluation and return what the metrics need, without texts.
 
     Round 0 of the agents is read from data/proposals. Everything else is kept in .mlpo/evaluation.jsonl under the
     identity of the weights, so a stopped run goes on and a changed leader pays only for itself.
+
+    Raises:
+        DeadModelError: the leader's server stays dead, or those of more agents than `evaluate.max_dead_agents`.
     """
     graded: dict[str, list[Graded]] = {}
     with closing(CompletionStore(WORK / "evaluation.jsonl")) as store:
@@ -79,11 +92,13 @@ def play(
             request_key,
             ledger=ledger,
             max_loaded=params.runtime.max_loaded_models,
+            max_dead=params.evaluate.max_dead_agents,
             on_done=on_done,
         )
-        for contest in arena.plan:
-            graded |= _play_contest(contest, arena.problems, shelf, params)
-    return graded
+        with closing(shelf):
+            for contest in arena.plan:
+                graded |= _play_contest(contest, arena.problems, shelf, params)
+    return Played(graded, shelf.dead)
 
 
 def _round_0(params: Params, problems: Sequence[Problem]) -> dict[str, Completion]:
@@ -96,9 +111,9 @@ def _play_contest(
     contest: Contest, problems: Sequence[Problem], shelf: ModelShelf, params: Params
 ) -> dict[str, list[Graded]]:
     """Run one leader's strategies together, so that what they ask goes out in large batches."""
-    backends = {name: shelf.backend(agent.model, agent.revision) for name, agent in params.team.items()}
+    backends = {name: shelf.backend(agent.model, agent.revision, agent.server) for name, agent in params.team.items()}
     if contest.model is not None:
-        backends[LEADER] = shelf.backend(contest.model, contest.revision)
+        backends[LEADER] = shelf.backend(contest.model, contest.revision, params.leader.server)
     runs = (strategy(problem) for problem in problems for strategy in contest.strategies.values())
     played: dict[str, list[Transcript]] = {name: [] for name in contest.strategies}
     for transcript in stream_strategies(runs, backends):

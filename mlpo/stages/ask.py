@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -43,11 +44,12 @@ def run(params: Params, question: str, *, models: Models | None = None, console:
         ledger=GenerationLedger(),
         max_loaded=params.runtime.max_loaded_models,
     )
-    backends = {name: shelf.backend(agent.model, agent.revision) for name, agent in params.team.items()}
-    backends[LEADER] = shelf.backend(str(folder))
     screen = console or Console()
     screen.print(f"[bold]{escape(problem.question)}[/]   [dim]{title}, {len(params.team)} agents[/]")
-    (transcript,) = run_strategies([team_strategy(params, team_prompts(params))(problem)], backends)
+    with closing(shelf):
+        backends = {n: shelf.backend(agent.model, agent.revision, agent.server) for n, agent in params.team.items()}
+        backends[LEADER] = shelf.backend(str(folder))
+        (transcript,) = run_strategies([team_strategy(params, team_prompts(params))(problem)], backends)
     for number, exchange in enumerate(transcript.rounds):
         screen.print(Panel(_round(exchange, problem), title=f"round {number}", title_align="left"))
     answer = "no answer could be read" if transcript.answer is None else transcript.answer

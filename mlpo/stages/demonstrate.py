@@ -45,10 +45,10 @@ def run(params: Params, *, models: Models | None = None) -> None:
         stage_run("demonstrate", params, inputs=[PROBLEMS, PROPOSALS], outputs=outputs) as tracked,
         closing(CompletionStore(WORK / "demonstrate.jsonl")) as store,
         progress("demonstrate", total, unit="samples") as advance,
+        closing(ModelShelf(source, store, request_key, ledger=clock.ledger, on_done=advance)) as shelf,
     ):
-        shelf = ModelShelf(source, store, request_key, ledger=clock.ledger, on_done=advance)
         requests = own_requests(params, list(problems.values()))
-        backend = shelf.backend(params.leader.model, params.leader.revision)
+        backend = shelf.backend(params.leader.model, params.leader.revision, params.leader.server)
         backend.check(requests)
         own: defaultdict[str, list[Completion]] = defaultdict(list)
         for completion in backend.generate(requests):

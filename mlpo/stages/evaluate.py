@@ -53,8 +53,8 @@ def run(params: Params, *, models: Models | None = None) -> None:
     ):
         with progress("evaluate", arena.num_completions, unit="completions") as advance:
             source = models or LocalModels(params.runtime)
-            graded = play(params, arena, source, ledger=clock.ledger, on_done=advance)
-        metrics = metrics_of(params, arena, graded)
+            graded, dead = play(params, arena, source, ledger=clock.ledger, on_done=advance)
+        metrics = metrics_of(params, arena, graded) | {"dead_agents": dead_agents(dead, graded)}
         cases = _cases(graded[LEADER], max(NUM_CASES, params.evaluate.num_traces))
         report.write_report(
             metrics, REPORT.parent, cases=cases[:NUM_CASES], curve=MLPO_CURVE, confidence=params.evaluate.confidence
@@ -64,6 +64,8 @@ def run(params: Params, *, models: Models | None = None) -> None:
     seconds = strategy_seconds(graded, usage(past, clock.ledger))
     write_timings(params, tracked.parent_id, seconds)
     report.print_table(metrics, seconds=seconds, confidence=params.evaluate.confidence)
+    for agent, row in metrics["dead_agents"].items():
+        print(f"{agent} was dead and is missing in {row['missing']} of {row['of']} answers: {row['reason']}")
 
 
 def metrics_of(params: Params, arena: Arena, graded: Mapping[str, Sequence[Graded]]) -> dict[str, Any]:
@@ -78,6 +80,16 @@ def metrics_of(params: Params, arena: Arena, graded: Mapping[str, Sequence[Grade
     )
 
 
+def dead_agents(dead: Mapping[str, str], graded: Mapping[str, Sequence[Graded]]) -> dict[str, dict[str, Any]]:
+    """Agents without whom evaluation went on: why, and how many of the answers that strategies wanted are missing."""
+    rows: dict[str, dict[str, Any]] = {}
+    for agent, reason in sorted(dead.items()):
+        theirs = [c for row in graded.values() for g in row for c in g.transcript.completions if c.model == agent]
+        missing = sum(c.finish_reason == "error" for c in theirs)
+        rows[agent] = {"missing": missing, "of": len(theirs), "reason": reason}
+    return rows
+
+
 def _cases(graded: Sequence[Graded], num: int) -> list[Graded]:
     """Problems worth reading, with their texts again."""
     chosen = {g.problem.id: g for g in report.choose_cases(graded, num)}
@@ -90,6 +102,7 @@ def _track(tracked: StageRun, metrics: Mapping[str, Any], cases: Sequence[Graded
     """Record the results, the report and some of the leader's transcripts."""
     numbers = {f"{name}.{key}": row[key] for name, row in metrics["strategies"].items() for key in TRACKED}
     numbers |= {f"{name}.difference": row["difference"] for name, row in metrics["paired"].items()}
+    numbers["dead_agents"] = len(metrics["dead_agents"])
     tracked.log_result(numbers)
     for path in (METRICS, REPORT, RESULT_PLOT):
         tracked.log_artifact(path, "report")

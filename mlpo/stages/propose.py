@@ -41,7 +41,7 @@ def run(params: Params, agent: str, *, models: Models | None = None) -> None:
 
     Raises:
         ConfigError: no such agent, no problems, or a prompt that does not fit; nothing is written.
-        TransientError: no request could be answered.
+        TransientError: no request could be answered, or the agent's server stayed dead; what it had answered is kept.
     """
     if agent not in params.team:
         raise ConfigError(f"params.yaml: team.{agent} is unknown; the team is {', '.join(params.team)}")
@@ -54,10 +54,11 @@ def run(params: Params, agent: str, *, models: Models | None = None) -> None:
         progress(f"propose@{agent}", total, unit="proposals") as advance,
     ):
         source = models or LocalModels(params.runtime)
-        shelf = ModelShelf(source, store, request_key, ledger=clock.ledger, on_done=advance)
-        backend = shelf.backend(params.team[agent].model, params.team[agent].revision)
-        backend.check(proposal_requests(params, agent))
-        places, failures = _ask(backend, proposal_requests(params, agent))
+        config = params.team[agent]
+        with closing(ModelShelf(source, store, request_key, ledger=clock.ledger, on_done=advance)) as shelf:
+            backend = shelf.backend(config.model, config.revision, config.server)
+            backend.check(proposal_requests(params, agent))
+            places, failures = _ask(backend, proposal_requests(params, agent))
         if len(failures) == total:
             reason = next(iter(failures.values())).error
             raise TransientError(f"{agent}: none of {total} requests was answered: {reason}")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from mlpo.agents.local import LocalModels
 from mlpo.agents.shelf import Models, ModelShelf
-from mlpo.config import ConfigError, Params
+from mlpo.config import ConfigError, Params, ServerConfig
 from mlpo.grading import is_equivalent
 from mlpo.layout import MLPO_CURVE, MLPO_LEADER, MLPO_TUPLES, PROBLEMS, ROLLOUTS, SFT_LEADER, WORK, proposals_of
 from mlpo.method.rewards import leader_reward
@@ -56,7 +56,10 @@ def run(params: Params, *, models: Models | None = None) -> None:
     inputs = [PROBLEMS, *map(proposals_of, params.team), SFT_LEADER]
     rounds = {"rounds.share": params.rounds.share}
     if config.rounds_in_training:
-        rounds["team"] = {name: agent.model_dump(mode="json") for name, agent in params.team.items()}  # type: ignore[assignment]
+        rounds["team"] = {
+            name: agent.model_dump(mode="json", exclude={"server": set(ServerConfig.WITHOUT_EFFECT)})
+            for name, agent in params.team.items()
+        }  # type: ignore[assignment]
     workspace = claim_workspace("train_mlpo", params, config, inputs, rounds)
     outputs = [MLPO_LEADER, MLPO_CURVE, MLPO_TUPLES, ROLLOUTS]
     with (
@@ -66,12 +69,15 @@ def run(params: Params, *, models: Models | None = None) -> None:
         workspace.run_id = tracked.run_id
         loaded, compute_dtype = load_to_train(str(SFT_LEADER), None, params)
         started = time.perf_counter()
-        with closing(CompletionStore(WORK / "train_mlpo.jsonl")) as store:
+        with (
+            closing(CompletionStore(WORK / "train_mlpo.jsonl")) as store,
+            closing(_shelf(params, models, store, clock)) as shelf,
+        ):
             train_mlpo(
                 loaded,
                 prepared.plan,
                 config,
-                roller=_roller(params, models or LocalModels(params.runtime), store, clock),
+                roller=_roller(params, shelf),
                 runtime=params.runtime,
                 workspace=workspace,
                 log=tracked.log,
@@ -132,12 +138,16 @@ def prepare(params: Params, sets: Sequence[ProposalSet]) -> Prepared:
     return Prepared(plan, report)
 
 
-def _roller(params: Params, models: Models, store: CompletionStore, clock: StageClock) -> Roller:
+def _shelf(params: Params, models: Models | None, store: CompletionStore, clock: StageClock) -> ModelShelf:
+    source = models or LocalModels(params.runtime)
+    return ModelShelf(source, store, request_key, ledger=clock.ledger, max_loaded=params.runtime.max_loaded_models)
+
+
+def _roller(params: Params, shelf: ModelShelf) -> Roller:
     config = params.train_mlpo
     refresh = None
     if config.rounds_in_training:
-        shelf = ModelShelf(models, store, request_key, ledger=clock.ledger, max_loaded=params.runtime.max_loaded_models)
-        backends = {name: shelf.backend(agent.model, agent.revision) for name, agent in params.team.items()}
+        backends = {n: shelf.backend(agent.model, agent.revision, agent.server) for n, agent in params.team.items()}
         refresh = NextRound(params, team_prompts(params), backends, is_equivalent)
     return Roller(
         group_size=config.group_size,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mlpo.agents import cached
-from mlpo.agents.backend import Backend, DeferredBackend, failed
+from mlpo.agents.backend import Backend, DeferredBackend, OnAnswer, failed
 from mlpo.agents.cached import CachedBackend
 from mlpo.agents.scripted import ScriptedBackend
 from mlpo.store import CompletionStore, request_key
@@ -72,12 +73,11 @@ def test_a_run_that_goes_on_sends_the_batches_of_one_never_stopped(monkeypatch: 
     batches: list[list[str]] = []
 
     class Recording(ScriptedBackend):
-        def generate(self, requests: object) -> list[Completion]:
-            assert isinstance(requests, list)
+        def generate(self, requests: Sequence[Request], on_answer: OnAnswer | None = None) -> list[Completion]:
             batches.append([r.problem_id for r in requests])
             if len(batches) == 2:
                 raise KeyboardInterrupt
-            return super().generate(requests)
+            return super().generate(requests, on_answer)
 
     kept: dict[str, Completion] = {}
     backend = CachedBackend(Recording(echo), kept, key)

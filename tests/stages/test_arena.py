@@ -50,7 +50,7 @@ def ready(house: Path, params: Params) -> Params:
 
 
 def played(params: Params, models: ScriptedModels) -> dict[str, list[Graded]]:
-    return play(params, read_arena(params), models, ledger=GenerationLedger())
+    return play(params, read_arena(params), models, ledger=GenerationLedger()).graded
 
 
 def written() -> dict[str, bytes]:

@@ -1,0 +1,113 @@
+"""The wire: a request as chat-completions JSON, a reply checked field by field, and what each status code means."""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
+
+from mlpo.agents.urls import TroubleError
+from mlpo.config import ConfigError
+from mlpo.types import FinishReason, Request
+
+MAY_PASS = frozenset({408, 409, 425, 429})
+"""Client errors that are the moment's, not the request's; and every 5xx."""
+MAX_REASON = 300
+"""Characters of a server's words in an error message."""
+CONTROL_TOKEN = re.compile(r"<(?=\|\w+\|>)")
+"""Where a control token such as <|im_end|> begins."""
+
+
+class RefusedError(Exception):
+    """The server will never answer this request."""
+
+
+class _Message(BaseModel):
+    content: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str
+
+
+class _Usage(BaseModel):
+    prompt_tokens: NonNegativeInt = 0
+    completion_tokens: NonNegativeInt = 0
+
+
+class Reply(BaseModel):
+    """The fields of a chat completion that count here."""
+
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Usage = _Usage()
+
+    def finish_reason(self, place: int) -> FinishReason:
+        """Why the completion at `place` ended; filtered contents, tool calls and the like are errors."""
+        reason = self.choices[place].finish_reason
+        return "stop" if reason == "stop" else "length" if reason == "length" else "error"
+
+    def completion_tokens(self, place: int) -> int:
+        """The completion's share of the tokens, which servers report in one sum: equal, odd ones to the first."""
+        share, rest = divmod(self.usage.completion_tokens, len(self.choices))
+        return share + (rest if place == 0 else 0)
+
+
+def body_of(request: Request, model: str, num_samples: int, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON of POST /chat/completions. Fields that `extra` sets to null are left out.
+
+    Control tokens written inside a message are broken, as in a local prompt: a proposal can not open or close a turn.
+    """
+    sampling = request.sampling
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [{"role": m.role, "content": CONTROL_TOKEN.sub("< ", m.content)} for m in request.messages],
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+        "seed": request.seed,
+    }
+    body |= {"stop": list(sampling.stop)} if sampling.stop else {}
+    body |= {"n": num_samples} if num_samples > 1 else {}
+    return {name: value for name, value in (body | dict(extra)).items() if value is not None}
+
+
+def read_reply(response: httpx.Response, model: str, secret: str | None) -> Reply:
+    """The reply, checked.
+
+    Raises:
+        TroubleError: it may be another one next time: an overloaded or broken server, a reply that is none.
+        RefusedError: the request is at fault.
+        ConfigError: key, URL or model name are.
+    """
+    # a server may quote the key it was sent; neither an error message nor a completion may carry it on
+    text = response.text.replace(secret, "***") if secret else response.text
+    reason = f"{response.status_code}: {' '.join(text.split())[:MAX_REASON]}"
+    url = response.request.url
+    if response.status_code in MAY_PASS or response.status_code >= 500:
+        raise TroubleError(reason, retry_after=_retry_after(response), busy=response.status_code == 429)
+    if response.status_code in (401, 403):
+        raise ConfigError(f"{url} refuses the key; name the variable that holds it in server.api_key_env: {reason}")
+    if response.status_code == 404:
+        raise ConfigError(f"{url}: no chat completions of model {model!r} here; mend server.urls or model: {reason}")
+    if response.status_code != 200:
+        raise RefusedError(reason)
+    try:
+        return Reply.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise TroubleError(f"not a chat completion ({first['msg']}): {reason}") from None
+
+
+def _retry_after(response: httpx.Response) -> float:
+    """Seconds to wait, from either form of the header (RFC 9110, section 10.2.3); 0 without one."""
+    value = response.headers.get("retry-after", "")
+    if re.fullmatch(r"\d+(\.\d+)?", value):
+        return float(value)
+    when = email.utils.parsedate_tz(value)
+    return max(email.utils.mktime_tz(when) - time.time(), 0.0) if when else 0.0
