@@ -1,11 +1,10 @@
-"""Servers: nothing is lost, asked twice or waited for without end, whatever they do; a real vLLM keeps the contract."""
+"""Servers: nothing is lost, asked twice or waited for without end, whatever they do."""
 
 from __future__ import annotations
 
 import random
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -33,13 +32,6 @@ def backend(*servers: ChatServer, model: str = "tiny", **settings: Any) -> Serve
 def first_try(fault: str) -> Any:
     """A server whose first try of each request goes wrong."""
     return lambda body, attempt: fault if attempt == 1 else "answer"
-
-
-@pytest.fixture(params=["scripted"])
-def served(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
-    """(URL, model)."""
-    with ChatServer() as server:
-        yield server.url, "tiny"
 
 
 def test_answers_come_in_order_in_the_asked_names_with_their_tokens() -> None:
