@@ -98,6 +98,25 @@ def ask(question: Annotated[str, typer.Argument(help='Such as "17 + 25?"')]) -> 
 
 
 @app.command()
+def grade(
+    file: Annotated[Path | None, typer.Argument(help="JSONL of {kind, target, text}; standard input if left out.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that compare expressions.")] = 2,
+) -> None:
+    """Grade texts: one {answer, score, reason} a line, by the grader that trains and evaluates."""
+    from contextlib import nullcontext
+
+    from mlpo.config import ConfigError
+    from mlpo.stages import grade as stage
+
+    try:
+        lines = nullcontext(sys.stdin.buffer) if file is None else file.open("rb")
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+    with lines as opened:
+        stage.run(opened, sys.stdout, name=str(file or "standard input"), workers=workers)
+
+
+@app.command()
 def params() -> None:
     """Every parameter: type, default, range and meaning."""
     from rich.console import Console

@@ -133,7 +133,7 @@ def well_formed(text: str) -> bool:
     if any(text.count(tag) != 1 for tag in _TAGS):
         return False
     places = [text.index(tag) for tag in _TAGS]
-    answer, after = text[places[2] + len(_TAGS[2]) :].split(_TAGS[3])
+    answer, after = text[places[2] + len(_TAGS[2]) : places[3]], text[places[3] + len(_TAGS[3]) :]
     return places == sorted(places) and bool(answer.strip()) and not after.strip()
 
 
