@@ -99,7 +99,9 @@ def ask(question: Annotated[str, typer.Argument(help='Such as "17 + 25?"')]) -> 
 
 @app.command()
 def grade(
-    file: Annotated[Path | None, typer.Argument(help="JSONL of {kind, target, text}; standard input if left out.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="JSONL of {kind, target, text}; standard input if left out.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that compare expressions.")] = 2,
 ) -> None:
     """Grade texts: one {answer, score, reason} a line, by the grader that trains and evaluates."""
