@@ -1,7 +1,7 @@
 # make run [SEED=n]   the whole pipeline; with a seed, in a worktree of its own
 # make test [ALL=1]   fast tests, or all      make lint      style, types, import rings
 # make prefect        Prefect's UI            make worker    deployments, and the worker that runs them
-# make mlflow         MLflow's UI
+# make mlflow         MLflow's UI           make bench     ours against TRL and generate (BENCH="--quick", "--help")
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 SEED ?=
+BENCH ?=
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
@@ -22,7 +23,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS ?= 120
 
-.PHONY: run test lint prefect worker mlflow install
+.PHONY: run test lint prefect worker mlflow bench install
 run: install
 	mlpo run $(if $(SEED),--seed $(SEED))
 
@@ -48,6 +49,9 @@ worker: install
 mlflow: install
 	@echo "MLflow: http://127.0.0.1:5000"
 	mlflow server --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///mlflow.db
+
+bench: install
+	python -m benchmarks $(BENCH)
 
 install: $(STAMP)
 
