@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.shape import Shape
@@ -15,6 +16,7 @@ from benchmarks.shape import Shape
 if TYPE_CHECKING:  # the parent of the measured processes loads no torch
     from benchmarks.contender import Work
 
+ROOT = Path(__file__).parents[1]
 Side = Literal["ours", "theirs"]
 MODULES = {"update": "(a) update", "rollout": "(b) roll-out", "proposals": "(c) proposals", "steps": "(d) whole steps"}
 
@@ -47,7 +49,7 @@ def measure(name: str, shape: Shape, device: str, repeats: int) -> dict[str, Any
 def _child(mode: str, name: str, shape: Shape, device: str, repeats: int) -> dict[str, Any]:
     job = json.dumps({"mode": mode, "name": name, "shape": asdict(shape), "device": device, "repeats": repeats})
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.measure", job], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "benchmarks.measure", job], capture_output=True, text=True, check=False, cwd=ROOT
     )
     if done.returncode != 0:
         raise RuntimeError(f"{name} {shape} {mode}: exit {done.returncode}: {done.stderr.strip()[-800:]}")
