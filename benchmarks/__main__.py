@@ -67,12 +67,12 @@ def _line(row: dict[str, Any]) -> str:
 def table(rows: Sequence[dict[str, Any]]) -> Table:
     """All rows, a ratio beside its limit."""
     shown = Table(title="Ours against theirs; the limit is G (P + C) / (P + G C)")
-    for title in ("benchmark", "P", "C", "G", "ours s", "theirs s", "ratio", "limit", "tokens/s", "MiB", "theirs MiB"):
-        shown.add_column(title, justify="left" if title == "benchmark" else "right")
+    for title in ("benchmark", "P C G", "ours s", "theirs s", "ratio", "limit", "tok/s", "MiB", "theirs"):
+        shown.add_column(title, justify="left" if title == "benchmark" else "right", no_wrap=True)
     for row in rows:
         shape = row["shape"]
         shown.add_row(
-            MODULES[row["name"]], str(shape["P"]), str(shape["C"]), str(shape["G"]),
+            MODULES[row["name"]], f"{shape['P']} {shape['C']} {shape['G']}",
             f"{row['ours_seconds']:.2f}", f"{row['theirs_seconds']:.2f}", f"{row['ratio']:.2f}",
             f"{row['token_limit']:.2f}", f"{row['tokens_per_second']:.0f}", f"{row['peak_mb']:.0f}",
             f"{row['theirs_peak_mb']:.0f}",
