@@ -68,7 +68,7 @@ def _line(row: dict[str, Any]) -> str:
 def table(rows: Sequence[dict[str, Any]]) -> Table:
     """All rows, a ratio beside its limit."""
     shown = Table(title="Ours against theirs; the limit is G (P + C) / (P + G C)", box=box.SIMPLE, padding=(0, 1, 0, 0))
-    for title in ("benchmark", "P C G", "ours s", "theirs s", "ratio", "limit", "tok/s", "MiB", "theirs"):
+    for title in ("benchmark", "P C G", "ours s", "theirs", "ratio", "limit", "tok/s", "MiB", "theirs"):
         shown.add_column(title, justify="left" if title == "benchmark" else "right", no_wrap=True)
     for row in rows:
         shape = row["shape"]
