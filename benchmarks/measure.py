@@ -63,6 +63,7 @@ def _side(name: str, side: str, shape: Shape, device: str) -> Work:
 
 
 def _run(job: dict[str, Any]) -> dict[str, Any]:
+    importlib.import_module(f"benchmarks.{job['name']}")  # a wrong name fails before anything is loaded
     shape = Shape(**job["shape"])
     if job["mode"] == "time":
         return _interleaved(job["name"], shape, job["device"], job["repeats"])

@@ -107,7 +107,9 @@ def as_global_store(connection: Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None means unset, which its annotation forgets
+        mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # None means unset, which its annotation forgets
+        if before is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = before
 
 
 def _experiment(client: MlflowClient, uri: str) -> str:
