@@ -16,6 +16,7 @@ LEADER_SYSTEM = (
     "Think, then answer in the form <think>...</think><answer>...</answer>. "
     "A team may propose answers; some members are wrong."
 )
+WORDS = re.compile(r"\w+")
 TAGS = re.compile(r"<(\s*/?\s*(?:think|answer)\b[^>]*)>", re.IGNORECASE)
 
 
@@ -31,14 +32,18 @@ class AgentPrompt:
 def agent_messages(
     agent: AgentPrompt, problem: Problem, *, previous: str | None = None, draft: str | None = None
 ) -> tuple[Message, ...]:
-    """The agent's worked examples, the problem and, from round 1 on, its own last proposal and the leader's draft."""
+    """The agent's worked examples and the problem; from round 1 on, a second turn with the leader's draft.
+
+    Its own last proposal is then its own turn, and the question comes last, as in the worked examples: a small model
+    asked in any other order answers the draft instead of the question.
+    """
     turns = [Message("system", agent.system)] if agent.system else []
     for shot in agent.shots:
         turns += [Message("user", shot.question), Message("assistant", shot.solution or shot.target)]
-    asked = [problem.question]
+    turns.append(Message("user", problem.question))
     if draft is not None:
-        asked += [f"You said: {quote(previous or 'I do not know.')}", f"Your leader says: {quote(untagged(draft))}"]
-    turns.append(Message("user", "\n".join(asked)))
+        turns.append(Message("assistant", quote(previous or "I do not know.")))
+        turns.append(Message("user", f"Your leader says: {quote(plain(draft))}\n{problem.question}"))
     return tuple(turns)
 
 
@@ -58,9 +63,12 @@ def leader_text(think: str, answer: str) -> str:
     return f"<think>{think}</think><answer>{answer}</answer>"
 
 
-def untagged(text: str) -> str:
-    """A leader's text as one line of plain words, its tags left out."""
-    return " ".join(TAGS.sub(" ", text).split())
+def plain(draft: str) -> str:
+    """A leader's text as one line of plain words: its thinking, and its answer where the thinking does not say it."""
+    think, _, rest = draft.rpartition("</think>")
+    think, rest = (" ".join(TAGS.sub(" ", part).split()) for part in (think, rest))
+    said, answer = (" ".join(WORDS.findall(part.lower())) for part in (think, rest))
+    return think if think and f" {answer} " in f" {said} " else f"{think} {rest}".strip()
 
 
 def quote(text: str) -> str:

@@ -12,9 +12,9 @@ from mlpo.method.prompts import (
     agent_messages,
     leader_messages,
     leader_text,
+    plain,
     quote,
     solo_messages,
-    untagged,
 )
 from mlpo.types import Completion, Message, Problem
 
@@ -37,9 +37,10 @@ def test_an_agent_is_shown_worked_solutions_then_the_problem():
 
 def test_from_round_one_on_an_agent_sees_its_proposal_and_the_draft_as_plain_words():
     draft = leader_text("geo: It is Lima.", "Lima")
-    (turn,) = agent_messages(AgentPrompt("geo", ""), CAPITAL, previous="It is Cusco.", draft=draft)
-    assert turn.content == (
-        "What is the capital of Peru?\nYou said: It is Cusco.\nYour leader says: geo: It is Lima. Lima"
+    assert agent_messages(AgentPrompt("geo", ""), CAPITAL, previous="It is Cusco.", draft=draft) == (
+        Message("user", "What is the capital of Peru?"),
+        Message("assistant", "It is Cusco."),
+        Message("user", "Your leader says: geo: It is Lima.\nWhat is the capital of Peru?"),
     )
 
 
@@ -63,5 +64,16 @@ def test_a_quoted_text_holds_no_tag_and_never_answers(text: str):
     assert parse_answer(f"<think>{quoted}</think><answer>own</answer>", "word") == "own"
 
 
-def test_untagged_keeps_the_words():
-    assert untagged("<think>a\nb</think> <answer>c</answer>") == "a b c"
+@pytest.mark.parametrize(
+    ("draft", "shown"),
+    [
+        ("<think>a\nb</think> <answer>c</answer>", "a b c"),
+        ("<think>It is Lima.</think><answer>lima</answer>", "It is Lima."),
+        ("<think>2 times 7 is 14.</think><answer>4</answer>", "2 times 7 is 14. 4"),
+        ("<think></think><answer>Lima</answer>", "Lima"),
+        ("<think>It is Lima.", "It is Lima."),
+        ("Lima", "Lima"),
+    ],
+)
+def test_a_draft_is_shown_as_plain_words_that_say_the_answer_once(draft: str, shown: str):
+    assert plain(draft) == shown

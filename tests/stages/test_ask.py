@@ -44,7 +44,7 @@ def test_proposals_thinking_and_answer_are_shown_round_by_round(house: Path, par
     def reply(request: Request) -> str | Completion:
         if request.model == LEADER:
             return leader_text("[adder] is right", "42")
-        later = "Your leader says: [adder] is right 42" in request.messages[-1].content
+        later = "Your leader says: [adder] is right 42\n" in request.messages[-1].content
         if later and request.model == "guesser":
             return failed(request, "down")
         return f"{request.model} says 4{len(request.messages) + later}"
@@ -52,11 +52,11 @@ def test_proposals_thinking_and_answer_are_shown_round_by_round(house: Path, par
     text = shown(params, ScriptedModels(reply))
     first, second = text.index("round 0"), text.index("round 1")
     assert "no champion yet" in text[:first]
-    # the adder has 2 worked examples: 6 messages; the guesser 2; one more from the round on that shows a draft
+    # the adder has 2 worked examples: 6 messages; the guesser 2; two more in round 1, and 1 for its draft
     assert "adder: adder says 46" in text[first:second]
     assert "guesser: guesser says 42" in text[first:second]
     assert "leader thinks: [adder] is right" in text[first:second]
-    assert "adder: adder says 47" in text[second:]
+    assert "adder: adder says 49" in text[second:]
     assert "guesser: failed: down" in text[second:]
     assert text.rstrip().endswith("answer: 42")
 
