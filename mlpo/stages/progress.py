@@ -15,6 +15,9 @@ from rich.text import Text
 LINE_SECONDS = 10.0
 """Seconds between two lines of a log."""
 
+FORETOLD_SHARE = 0.02
+"""From this share of the work on, a log says how long the rest takes: loading a model is no rate."""
+
 
 class RateColumn(ProgressColumn):
     """Units done per second."""
@@ -56,8 +59,10 @@ def _lines(title: str, total: int, unit: str, clock: Callable[[], float]) -> Cal
         if finished < total and now - said < LINE_SECONDS:
             return
         said = now
-        rate = finished / max(now - started, 1e-9)
-        left = timedelta(seconds=round(max(total - finished, 0) / rate)) if rate else "?"
-        print(f"{title}: {finished} of {total} {unit}, {rate:.1f}/s, {left} left", flush=True)
+        line = f"{title}: {finished} of {total} {unit}"
+        if finished > total * FORETOLD_SHARE:
+            rate = finished / max(now - started, 1e-9)
+            line += f", {rate:.1f}/s, {timedelta(seconds=round(max(total - finished, 0) / rate))} left"
+        print(line, flush=True)
 
     return advance

@@ -40,6 +40,13 @@ def test_a_log_says_how_long_it_will_take(capsys: pytest.CaptureFixture[str]) ->
     ]
 
 
+def test_the_first_of_many_foretells_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    seconds = iter([100.0, 140.0])
+    with progress("propose@geo", 100, unit="proposals", clock=lambda: next(seconds)) as advance:
+        advance(1)
+    assert capsys.readouterr().out.splitlines() == ["propose@geo: 1 of 100 proposals"]
+
+
 def test_a_terminal_gets_a_bar_with_rate_and_time_left() -> None:
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
