@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
+from mlpo.config import ConfigError
+
 GROUPED_ATTENTION = "mlpo_grouped"
 
 
@@ -54,21 +56,34 @@ def grouped_attention(
     scaling: float | None = None,
     is_causal: bool | None = None,
     shared_keys: Sequence[SharedKeys] = (),
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """softmax(q k^T scale + mask) v.
+    """softmax(q k^T scale + mask) v; with `softcap` the scores are softcap tanh(q k^T scale / softcap).
 
     Args:
         query: [batch, heads, queries, width].
         key, value: [batch, key heads, keys, width]; key heads divides heads.
         attention_mask: [batch or 1, 1, queries, keys], boolean (True: sees) or additive; None is causal.
         shared_keys: more keys, which stand before the row's own; needs a boolean mask over all of them.
+        softcap: Gemma 2's bound on scores (arXiv:2408.00118, section 2); needs a boolean mask or none.
+        s_aux: attention sinks, which are not computed here.
     Returns:
         [batch, queries, heads, width] and no weights.
+    Raises:
+        ConfigError: the model has attention sinks.
     """
+    if s_aux is not None:
+        raise ConfigError(
+            "the model's attention has sinks, which prompts that are read once do not compute; "
+            "name another model, or answer with this one behind a `server`"
+        )
     batch, heads, queries, width = query.shape
     key_heads = key.shape[1]
     group = heads // key_heads
+    if attention_mask is None and softcap is not None:
+        attention_mask = torch.ones(1, 1, queries, key.shape[2], dtype=torch.bool, device=query.device).tril()
     if attention_mask is None:
         causal = bool(getattr(module, "is_causal", True) if is_causal is None else is_causal) and queries > 1
         if causal and queries != key.shape[2]:
@@ -79,9 +94,10 @@ def grouped_attention(
         return out.transpose(1, 2).contiguous(), None
     folded = query.reshape(batch, key_heads, group * queries, width)
     mask = attention_mask if queries == 1 else attention_mask.repeat(1, 1, group, 1)
-    if shared_keys:
+    if shared_keys or softcap is not None:
         layer: Any = module.layer_idx
-        out = _attend_with_shared(folded, key, value, mask, shared_keys, layer, scaling or width**-0.5)
+        scores = _Scores(scaling or width**-0.5, softcap, dropout)
+        out = _attend_stepwise(folded, key, value, mask, shared_keys, layer, scores)
     else:
         out = torch.nn.functional.scaled_dot_product_attention(
             folded, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling
@@ -89,22 +105,33 @@ def grouped_attention(
     return out.reshape(batch, heads, queries, width).transpose(1, 2).contiguous(), None
 
 
-def _attend_with_shared(
-    query: Tensor, key: Tensor, value: Tensor, sees: Tensor, shared: Sequence[SharedKeys], layer: int, scale: float
+class _Scores(NamedTuple):
+    """How products of queries and keys become weights."""
+
+    scale: float
+    softcap: float | None
+    dropout: float
+
+
+def _attend_stepwise(
+    query: Tensor, key: Tensor, value: Tensor, sees: Tensor, shared: Sequence[SharedKeys], layer: int, how: _Scores
 ) -> Tensor:
     """One softmax over shared keys and a row's own; a shared prompt's products take all its rows at once.
 
-    The decomposition is Hydragen's (arXiv:2402.05099).
+    The decomposition is Hydragen's (arXiv:2402.05099). No fused kernel knows of it, nor of a softcap.
 
     Args:
         query: [rows, heads, queries, width]; key, value: [rows, heads, keys, width]; sees: boolean, broadcastable.
     """
     queries = query.shape[2]
-    query = query * scale
+    query = query * how.scale
     scores = [s.scatter(s.gather(query) @ s.keys[layer].transpose(-1, -2), queries) for s in shared]
     scores.append(query @ key.transpose(-1, -2))
-    joint = torch.cat(scores, -1).masked_fill_(~sees, float("-inf"))
-    weights = torch.softmax(joint, -1, dtype=torch.float32).to(query.dtype)
+    joint = torch.cat(scores, -1)
+    if how.softcap is not None:
+        joint = torch.tanh(joint / how.softcap) * how.softcap
+    weights = torch.softmax(joint.masked_fill_(~sees, float("-inf")), -1, dtype=torch.float32).to(query.dtype)
+    weights = torch.nn.functional.dropout(weights, how.dropout)
     *to_shared, to_own = torch.split(weights, [s.shape[-1] for s in scores], -1)
     out: Tensor = to_own @ value
     for s, part in zip(shared, to_shared, strict=True):

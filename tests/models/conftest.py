@@ -1,15 +1,21 @@
-"""Small random models of three families, in float32, with a tokenizer that writes token ids as numbers."""
+"""Small random models of five families, in float32, with a tokenizer that writes token ids as numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
 import torch
 from transformers import (
+    CohereConfig,
+    CohereForCausalLM,
+    Gemma2Config,
+    Gemma2ForCausalLM,
     Gemma3ForCausalLM,
     Gemma3TextConfig,
+    GraniteConfig,
+    GraniteForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedModel,
@@ -50,16 +56,48 @@ def _qwen() -> PreTrainedModel:
     return Qwen2ForCausalLM(Qwen2Config(**SHAPE))
 
 
-def _gemma() -> PreTrainedModel:
+def _gemma2() -> PreTrainedModel:
+    # Scores reach far beyond 2 and logits beyond 1, so both caps change what comes out.
+    layers = ["sliding_attention", "full_attention"]
+    config = Gemma2Config(
+        **SHAPE, sliding_window=8, layer_types=layers, initializer_range=0.5, query_pre_attn_scalar=1,
+        attn_logit_softcapping=2.0, final_logit_softcapping=3.0,
+    )  # fmt: skip
+    return Gemma2ForCausalLM(config)
+
+
+def _gemma3() -> PreTrainedModel:
     # A window of 8 tokens is shorter than every prompt of these tests.
     layers = ["sliding_attention", "full_attention"]
     return Gemma3ForCausalLM(Gemma3TextConfig(**SHAPE, sliding_window=8, layer_types=layers))
 
 
-@pytest.fixture(params=[_llama, _qwen, _gemma], ids=["llama", "qwen2", "gemma3"])
-def loaded(request: pytest.FixtureRequest) -> LoadedModel:
+def _granite() -> PreTrainedModel:
+    shape = {name: value for name, value in SHAPE.items() if name != "head_dim"}
+    return GraniteForCausalLM(GraniteConfig(**shape, logits_scaling=0.25))
+
+
+def _cohere() -> PreTrainedModel:
+    shape = {name: value for name, value in SHAPE.items() if name != "head_dim"}
+    return CohereForCausalLM(CohereConfig(**shape, logit_scale=4.0, eos_token_id=END))
+
+
+def as_loaded(make: Callable[[], PreTrainedModel]) -> LoadedModel:
+    """The model as `load_model` would hand it out."""
     torch.manual_seed(0)
-    model = request.param().eval()
+    model = make().eval()
     model.set_attn_implementation(GROUPED_ATTENTION)
     model.generation_config.eos_token_id = END
     return LoadedModel(model, cast(Any, NumberTokenizer()), "random", torch.device("cpu"), torch.float32)
+
+
+@pytest.fixture(params=[_llama, _qwen, _gemma2, _gemma3], ids=["llama", "qwen2", "gemma2", "gemma3"])
+def loaded(request: pytest.FixtureRequest) -> LoadedModel:
+    """Every family whose attention differs."""
+    return as_loaded(request.param)
+
+
+@pytest.fixture(params=[_gemma2, _granite, _cohere], ids=["gemma2", "granite", "cohere"])
+def scaling(request: pytest.FixtureRequest) -> LoadedModel:
+    """Every family that does something to its logits."""
+    return as_loaded(request.param)

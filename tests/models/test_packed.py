@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from transformers import GptOssConfig, GptOssForCausalLM
 
+from mlpo.config import ConfigError
 from mlpo.models.load import LoadedModel
 from mlpo.models.packed import Group, pack, packed_logprobs
+from tests.models.conftest import SHAPE, as_loaded
 
 TEMPERATURE = 0.9
 
@@ -68,6 +71,15 @@ def test_a_completion_does_not_see_its_siblings(loaded: LoadedModel):
     ]
     first, second = (packed_logprobs(loaded.model, batch).logprobs_NT[1] for batch in batches)
     torch.testing.assert_close(first, second)
+
+
+def test_attention_sinks_are_refused_before_anything_is_computed_wrongly():
+    config = GptOssConfig(
+        **SHAPE, num_local_experts=2, num_experts_per_tok=1, layer_types=["full_attention"] * 2, pad_token_id=0
+    )
+    loaded = as_loaded(lambda: GptOssForCausalLM(config))
+    with pytest.raises(ConfigError, match=r"attention has sinks.*name another model"):
+        packed_logprobs(loaded.model, pack(GROUPS, 400)[0])
 
 
 def test_a_group_over_the_budget_is_refused_with_the_parameter_to_raise():
