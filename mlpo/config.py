@@ -374,7 +374,9 @@ def _explain(source: str, raw: dict[str, Any], error: dict[str, Any]) -> str:
     if error["type"] == "missing":
         return f"{source}: {dotted} is missing; add it"
     message = error["msg"].removeprefix("Value error, ")
-    got = "" if isinstance(error["input"], dict) else f" (got {error['input']!r})"
+    given = error["input"]
+    is_secret = "server" in where and not isinstance(given, int | float)  # a key may stand there by mistake
+    got = "" if isinstance(given, dict) or is_secret else f" (got {given!r})"
     return f"{source}: {dotted + ': ' if dotted else ''}{message}{got}"
 
 

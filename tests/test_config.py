@@ -61,6 +61,47 @@ def test_a_wrong_parameter_is_named_with_its_mend(path: str, value: Any, message
     assert "\n" not in str(refusal.value)
 
 
+URL = "http://127.0.0.1:8000/v1"
+HIDDEN = "sk-verysecret"
+
+
+@pytest.mark.parametrize(
+    ("server", "message"),
+    [
+        ({"urls": [URL], "concurency": 3}, "server.concurency is unknown; did you mean concurrency?"),
+        ({}, "server: name one of urls, urls_env and serve"),
+        ({"urls": [URL], "serve": "vllm"}, "server: name one of urls, urls_env and serve"),
+        ({"urls": [URL], "urls_env": "JUDGE_URLS"}, "server: name one of urls, urls_env and serve"),
+        ({"serve": "sglang"}, "server.serve: Input should be 'vllm'"),
+        ({"urls": [URL, "127.0.0.1:8000"]}, "server: URL 2 is not like http://host:port/v1"),
+        ({"urls": [f"http://me:{HIDDEN}@host/v1"]}, "server: URL 1 is not like http://host:port/v1"),
+        ({"urls": f"http://me:{HIDDEN}@host/v1"}, "server.urls: Input should be a valid tuple"),
+        ({"urls": [URL], "api_key_env": HIDDEN}, "server: api_key_env must be the name of an environment variable"),
+        ({"urls_env": "MY URLS"}, "server: urls_env must be the name of an environment variable"),
+        ({"urls": [URL], "vllm_args": ["--dtype", "half"]}, "server: vllm_args needs serve: vllm"),
+        ({"urls": [URL], "concurrency": 0}, "server.concurrency: Input should be greater than or equal to 1 (got 0)"),
+        (
+            {"urls": [URL], "samples_per_request": 129},
+            "server.samples_per_request: Input should be less than or equal to 128 (got 129)",
+        ),
+        ({"urls": [URL], "timeout_seconds": 0}, "server.timeout_seconds: Input should be greater than 0 (got 0)"),
+        ({"urls": [URL], "total_seconds": -1.0}, "server.total_seconds: Input should be greater than 0 (got -1.0)"),
+    ],
+)
+def test_a_wrong_server_is_one_line_that_names_the_key_and_tells_no_secret(server: dict[str, Any], message: str):
+    with pytest.raises(ConfigError) as refusal:
+        parse_params(changed("team.geo.server", server))
+    told = str(refusal.value)
+    assert told.startswith(f"params.yaml: team.geo.{message}")
+    assert "\n" not in told
+    assert HIDDEN not in told
+
+
+def test_a_leader_has_no_url_of_its_own():
+    with pytest.raises(ConfigError, match=r"leader: server: a leader changes as it is trained.*use serve: vllm"):
+        parse_params(changed("leader.server", {"urls": [URL]}))
+
+
 def test_all_mistakes_are_told_at_once():
     raw = changed("rounds.num_round", 3) | {"seeds": 1}
     with pytest.raises(ConfigError, match=r"num_rounds\?.*did you mean seed\?"):

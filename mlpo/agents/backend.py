@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Protocol
 
+from mlpo.config import ConfigError
 from mlpo.types import Completion, Request
 
 OnAnswer = Callable[[int, Completion], None]
@@ -19,6 +20,10 @@ class TransientError(RuntimeError):
 
 class DeadModelError(TransientError):
     """A model's server stays dead: whatever else is asked of it now will fail too."""
+
+
+class AllRefusedError(ConfigError):
+    """A server is well and refuses every request: the parameters ask for what it does not do. All were heard of."""
 
 
 class Backend(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 
-from mlpo.agents.backend import Backend, DeadModelError, OnAnswer, failed
+from mlpo.agents.backend import AllRefusedError, Backend, DeadModelError, OnAnswer, failed
 from mlpo.types import Completion, Request
 
 CHUNK = 256
@@ -73,7 +73,11 @@ class CachedBackend:
         return [_stamped(new.get(k) or self._kept[k], r) for k, r in zip(keys, requests, strict=True)]
 
     def _ask(self, missing: Mapping[str, Request]) -> dict[str, Completion]:
-        """The completions of what is missing, by key; each is kept as soon as it is there."""
+        """The completions of what is missing, by key; each is kept as soon as it is there.
+
+        Raises:
+            AllRefusedError: all is refused, and nothing kept shows that the model ever answered.
+        """
         keys, requests = list(missing), list(missing.values())
         new: dict[str, Completion] = {}
 
@@ -89,6 +93,9 @@ class CachedBackend:
                 for place, completion in enumerate(self._inner.generate(requests, keep)):
                     if keys[place] not in new:
                         keep(place, completion)
+        except AllRefusedError:
+            if not self.num_kept:
+                raise  # else what is refused is what an earlier run left, and data as it was then
         except DeadModelError as dead:
             self._dead = dead
         if self._dead is not None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
-from mlpo.agents.backend import DeadModelError, OnAnswer, failed
+from mlpo.agents.backend import AllRefusedError, DeadModelError, OnAnswer, failed
 from mlpo.agents.chat import RefusedError, Reply, body_of, read_reply
 from mlpo.agents.urls import TroubleError, UrlPool
 from mlpo.config import ConfigError, ServerConfig
@@ -54,6 +54,7 @@ class ServerBackend:
 
         Raises:
             DeadModelError: a completion's whole time passed, and in it no server answered anything.
+            AllRefusedError: every request was refused, and none was ever answered.
             ConfigError: the servers refuse the key or do not know the model.
         """
         call = _Call(requests, on_answer)
@@ -61,6 +62,11 @@ class ServerBackend:
             asyncio.run(self._answer(call))
         except ExceptionGroup as group:
             raise _first(group) from None
+        if call.refusal and call.num_refused == len(requests) and not self._answered:
+            raise AllRefusedError(
+                f"{self._model}: {', '.join(self._urls)} refuses every request; mend model, sampling or "
+                f"server.extra_body: {call.refusal}"
+            )
         return [call.completions[place] for place in range(len(requests))]
 
     def close(self) -> None:
@@ -93,7 +99,7 @@ class ServerBackend:
                     self._samples = 1
                     call.put_back(places)
                 else:
-                    call.answer(places[0], failed(request, str(refusal)))
+                    call.refuse(places[0], str(refusal))
             except TimeoutError as error:
                 for place in places:
                     call.answer(place, failed(call.requests[place], str(error)))
@@ -153,6 +159,9 @@ class _Call:
     def __init__(self, requests: Sequence[Request], on_answer: OnAnswer | None) -> None:
         self.requests = requests
         self.completions: dict[int, Completion] = {}
+        self.num_refused = 0
+        self.refusal = ""
+        """The last refused one's reason."""
         self._on_answer = on_answer
         alike: dict[object, list[int]] = {}
         for place, request in enumerate(requests):
@@ -171,6 +180,12 @@ class _Call:
         """They wait again, at the front."""
         if places:
             self.waiting.appendleft(places)
+
+    def refuse(self, place: int, reason: str) -> None:
+        """This place will never have an answer."""
+        self.num_refused += 1
+        self.refusal = reason
+        self.answer(place, failed(self.requests[place], reason))
 
     def answer(self, place: int, completion: Completion) -> None:
         """This place has its completion."""

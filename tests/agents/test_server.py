@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from mlpo.agents.backend import DeadModelError
+from mlpo.agents.cached import CachedBackend
 from mlpo.agents.server import ServerBackend
 from mlpo.config import ConfigError, ServerConfig
 from mlpo.types import Completion, Message, Request, Sampling
@@ -146,6 +147,32 @@ def test_a_refused_request_is_data_and_the_others_are_answered() -> None:
     assert [a.finish_reason for a in answers] == ["stop", "stop", "stop", "error", "stop"]
     assert "422" in answers[3].error
     assert max(server.attempts.values()) == 1
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_server_that_refuses_everything_is_the_users_to_mend_in_its_own_words(status: int) -> None:
+    heard: dict[int, Completion] = {}
+    with ChatServer(fault=lambda body, attempt: f"error_{status}") as server:
+        with pytest.raises(ConfigError, match=rf"tiny: {server.url} refuses every request; .*{status}: .*as asked for"):
+            backend(server).generate([request(n) for n in range(5)], heard.__setitem__)
+        assert [heard[n].finish_reason for n in range(5)] == ["error"] * 5
+
+
+def test_what_a_server_refused_again_is_data_where_it_answered_once() -> None:
+    def refuse(body: Body, attempt: int) -> str:
+        return "error_400" if body["messages"][0]["content"] == "question 3" else "answer"
+
+    def key(request: Request) -> str:
+        return request.problem_id
+
+    kept: dict[str, Completion] = {}
+    with ChatServer(fault=refuse) as server:
+        for _ in range(2):  # the second run asks for question 3 alone
+            asked = CachedBackend(backend(server), kept, key, one_by_one=True)
+            answers = asked.generate([request(n) for n in range(5)])
+            assert [a.finish_reason for a in answers] == ["stop", "stop", "stop", "error", "stop"]
+        with pytest.raises(ConfigError, match="refuses every request"):
+            CachedBackend(backend(server), {}, key, one_by_one=True).generate([request(3)])
 
 
 def test_one_that_is_never_answered_is_given_up_in_time_and_the_others_are_answered() -> None:
