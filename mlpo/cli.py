@@ -162,55 +162,43 @@ def inspect_demonstrations(
 
 @app.command()
 def promote(
-    version: Annotated[int, typer.Argument(min=1, help="Number of a registered leader; see `mlpo leaders`.")],
+    version: Annotated[str, typer.Argument(help="Number of a registered leader; see `mlpo leaders`.")],
     force: Annotated[bool, typer.Option("--force", help="Even if the gate refuses; needs --reason.")] = False,
-    reason: Annotated[str | None, typer.Option(help="Recorded with the version.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Recorded with the decision.")] = None,
 ) -> None:
     """Make a registered leader the champion, if it clears the gate."""
-    from mlpo.tracking import registry
+    from mlpo.stages import leaders
 
-    found = _params()
-    decision = registry.promote(
-        version, gate=found.register_, evaluate=found.evaluate, seed=found.seed, force=force, reason=reason
-    )
-    print(f"version {version} {'is champion' if decision.promoted else 'was not promoted'}: {decision.reason}")
+    leaders.promote(_params(), version, force=force, reason=reason)
 
 
 @app.command()
 def rollback() -> None:
     """Make the previous champion the champion again."""
-    from mlpo.tracking import registry
+    from mlpo.stages import leaders
 
-    decision = registry.rollback()
-    print(f"version {decision.version} is champion: {decision.reason}")
+    leaders.rollback()
 
 
-@app.command()
-def leaders() -> None:
-    """Every registered leader, newest first."""
-    from rich.console import Console
-    from rich.table import Table
+@app.command("leaders")
+def list_leaders() -> None:
+    """Every registered leader, newest first: accuracy, evaluation set, aliases."""
+    from mlpo.stages import leaders
 
-    from mlpo.tracking import registry
-
-    table = Table("version", "aliases", "accuracy", "interval", "invalid", "registered", "decision")
-    for leader in registry.leaders():
-        low, high = leader.interval
-        numbers = (f"{leader.accuracy:.3f}", f"{low:.3f} to {high:.3f}", f"{leader.invalid_rate:.3f}")
-        decision = leader.decision.reason if leader.decision else ""
-        when = f"{leader.registered:%Y-%m-%d %H:%M}"
-        table.add_row(str(leader.version), ", ".join(leader.aliases), *numbers, when, decision)
-    Console().print(table)
+    leaders.show_leaders()
 
 
 @app.command()
-def lineage(version: Annotated[int, typer.Argument(min=1, help="Number of a registered leader.")]) -> None:
-    """Where a registered leader came from: commit, flow run, runs, content."""
-    from dataclasses import asdict
+def lineage(
+    reference: Annotated[
+        str,
+        typer.Argument(metavar="VERSION|RUN", help="A leader's number, or the id of an MLflow or Prefect flow run."),
+    ],
+) -> None:
+    """Where a registered leader came from: commit, flow runs, MLflow runs, content."""
+    from mlpo.stages import leaders
 
-    from mlpo.tracking import lineage as tracking
-
-    print(json.dumps(asdict(tracking.lineage(version)), indent=2))
+    leaders.show_lineage(reference)
 
 
 def _raw_params() -> dict[str, Any]:

@@ -20,6 +20,9 @@ STAGE = "mlpo.stage"
 PROCESS = "mlpo.process"
 """Tag of a running stage: host, pid and start time of its process; so a run whose process was killed is found."""
 PARENT = "mlflow.parentRunId"
+COMMIT = "mlflow.source.git.commit"
+DIRTY = "mlpo.git.dirty"
+"""Tag of every run: whether tracked files differed from the commit."""
 
 
 def pipeline_run(connection: Connection, values: Mapping[str, Any], commit: Commit) -> str:
@@ -77,8 +80,8 @@ def create_run(connection: Connection, name: str, tags: Mapping[str, str]) -> st
 def common_tags(commit: Commit) -> dict[str, str]:
     return {
         "mlflow.source.name": "mlpo",
-        "mlflow.source.git.commit": commit.sha,
-        "mlpo.git.dirty": str(commit.dirty).lower(),
+        COMMIT: commit.sha,
+        DIRTY: str(commit.dirty).lower(),
     }
 
 

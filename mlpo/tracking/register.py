@@ -14,7 +14,7 @@ from mlpo.tracking.connect import Connection, as_global_store, exclusive
 from mlpo.tracking.pipeline import STAGE
 from mlpo.tracking.provenance import current_commit, dvc_hash
 from mlpo.tracking.registry import CHALLENGER, NAME, Decision, leaders, promote, versions
-from mlpo.tracking.runs import OUTPUT, StageRun
+from mlpo.tracking.runs import FLOW_RUN, OUTPUT, StageRun
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
@@ -95,7 +95,7 @@ def _origin(run: StageRun, inputs: Sequence[Path]) -> dict[str, str]:
         **runs,
         "run.register": run.run_id,
         "run.pipeline": run.parent_id,
-        "prefect.flow_run_id": own.get("prefect.flow_run_id", ""),
+        FLOW_RUN: own.get(FLOW_RUN, ""),
         "git.commit": commit.sha,
         "git.dirty": str(commit.dirty).lower(),
         **{f"dvc.{path.as_posix()}": dvc_hash(path) for path in inputs},

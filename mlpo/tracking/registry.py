@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,12 +46,24 @@ class LeaderVersion:
 
     version: int
     aliases: tuple[str, ...]
-    accuracy: float
-    interval: tuple[float, float]
-    invalid_rate: float
+    evaluation: Shown | None
+    """None of a version that was not made by stage `register`."""
+    base_model: str
     weights: str
     registered: datetime
     decision: Decision | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The evaluation a version was registered with, as a list shows it."""
+
+    accuracy: float
+    interval: tuple[float, float]
+    num_problems: int
+    problems: str
+    """Digest of the evaluation set."""
+    invalid_rate: float
 
 
 def leaders() -> list[LeaderVersion]:
@@ -63,10 +76,9 @@ def leaders() -> list[LeaderVersion]:
         LeaderVersion(
             int(found.version),
             tuple(sorted(by_version.get(int(found.version), ()))),
-            float(json.loads(found.tags["evaluation.accuracy"])),
-            _pair(json.loads(found.tags["evaluation.interval"])),
-            float(json.loads(found.tags["evaluation.invalid_rate"])),
-            found.tags["leader.weights"],
+            _shown(found.tags),
+            found.tags.get("leader.base_model", ""),
+            found.tags.get("leader.weights", ""),
             datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
             _decision(found),
         )
@@ -156,6 +168,17 @@ def versions(connection: Connection, **tags: str) -> Sequence[ModelVersion]:
     return found
 
 
+def version_number(text: str) -> int:
+    """A version as a person writes it.
+
+    Raises:
+        ConfigError: it is no whole number from 1 up.
+    """
+    if not re.fullmatch(r"[1-9]\d{0,8}", text):
+        raise ConfigError(f"{text!r} is no leader version; name one by its number, `mlpo leaders` lists them")
+    return int(text)
+
+
 def get_version(connection: Connection, version: int) -> ModelVersion:
     """One registered version.
 
@@ -205,6 +228,15 @@ def _crown(connection: Connection, version: int, champion: int | None) -> None:
 
 def _record(connection: Connection, decision: Decision) -> None:
     connection.client.set_model_version_tag(NAME, str(decision.version), DECISION, json.dumps(asdict(decision)))
+
+
+def _shown(tags: Mapping[str, str]) -> Shown | None:
+    if "evaluation.accuracy" not in tags:
+        return None
+    accuracy, interval, n, invalid = (
+        json.loads(tags[f"evaluation.{name}"]) for name in ("accuracy", "interval", "n", "invalid_rate")
+    )
+    return Shown(float(accuracy), _pair(interval), int(n), tags["leader.evaluation_problems"], float(invalid))
 
 
 def _decision(version: ModelVersion) -> Decision | None:

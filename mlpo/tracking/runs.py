@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 OUTPUT = "mlpo.output."
 """Prefix of the tags that hold an output's DVC hash, by path."""
+FLOW_RUN = "prefect.flow_run_id"
+"""Tag of a stage's run, and of a version: the Prefect flow run that started it."""
 SHARED_SECTIONS = ("seed", "team", "leader", "rounds", "runtime")
 """Sections of params.yaml that belong to more than one stage: every stage's run shows them beside its own."""
 
@@ -166,4 +168,4 @@ def _resumable(connection: Connection, resume_id: str | None) -> Run | None:
 def _flow_tags() -> dict[str, str]:
     """The Prefect flow run that started this process, if one did."""
     flow_run = os.environ.get("MLPO_FLOW_RUN_ID") or os.environ.get("PREFECT__FLOW_RUN_ID")
-    return {"prefect.flow_run_id": flow_run} if flow_run else {}
+    return {FLOW_RUN: flow_run} if flow_run else {}

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from mlpo.config import Params, parse_params
 from mlpo.tracking.connect import Connection, connect
+from mlpo.tracking.runs import stage_run
+from tests.tracking.candidates import MLPO, PROBLEMS, SFT, write_leader
 
 MLFLOWS_OWN_WARNINGS = (
     "ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning",
@@ -54,6 +57,26 @@ def checkout(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) ->
 def connection(checkout: Path) -> Connection:
     """The way to that checkout's records."""
     return connect()
+
+
+@pytest.fixture
+def params() -> Params:
+    raw = {
+        "team": {"geo": {}, "number": {}},
+        "prepare": {"families": ["capital"]},
+        "evaluate": {"bootstrap_samples": 200},
+    }
+    return parse_params(raw)
+
+
+@pytest.fixture
+def trained(connection: Connection, params: Params) -> None:
+    """What the stages before leave: problems, and two leaders written by tracked runs."""
+    PROBLEMS.mkdir(parents=True)
+    (PROBLEMS / "test.jsonl").write_text("{}\n", encoding="utf-8")
+    for stage, folder in (("train_sft", SFT), ("train_mlpo", MLPO)):
+        with stage_run(stage, params, outputs=[folder]):
+            write_leader(folder, stage)
 
 
 def git(root: Path, *arguments: str) -> str:

@@ -8,68 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mlpo.config import ConfigError, Params, parse_params
-from mlpo.tracking.candidate import Candidate
+from mlpo.config import ConfigError, Params
 from mlpo.tracking.connect import Connection, as_global_store
-from mlpo.tracking.gate import Evaluation
-from mlpo.tracking.lineage import lineage
-from mlpo.tracking.provenance import content_md5
-from mlpo.tracking.register import Registration, register_leader
-from mlpo.tracking.registry import champion_folder, leaders, promote, rollback, version_folder, versions
-from mlpo.tracking.runs import stage_run
-from mlpo.types import Message
-
-SFT, MLPO, PROBLEMS = Path("data/leaders/sft"), Path("data/leaders/mlpo"), Path("data/problems")
-
-
-@pytest.fixture
-def params() -> Params:
-    raw = {
-        "team": {"geo": {}, "number": {}},
-        "prepare": {"families": ["capital"]},
-        "evaluate": {"bootstrap_samples": 200},
-    }
-    return parse_params(raw)
-
-
-@pytest.fixture
-def trained(connection: Connection, params: Params) -> None:
-    """What the stages before leave: problems, and two leaders written by tracked runs."""
-    PROBLEMS.mkdir(parents=True)
-    (PROBLEMS / "test.jsonl").write_text("{}\n", encoding="utf-8")
-    for stage, folder in (("train_sft", SFT), ("train_mlpo", MLPO)):
-        with stage_run(stage, params, outputs=[folder]):
-            write_leader(folder, stage)
-
-
-def write_leader(folder: Path, content: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.safetensors").write_text(content, encoding="utf-8")
-    (folder / "config.json").write_text("{}", encoding="utf-8")
-
-
-def candidate(params: Params, flags: str = "0011", *, weights: str = "w0", invalid_rate: float = 0.0) -> Candidate:
-    """A leader that has these problems right."""
-    leader = {
-        "accuracy": 0.5, "interval": [0.2, 0.8], "n": len(flags), "invalid_rate": invalid_rate,
-        "generations": 6.0, "prompt_tokens": 100.0, "completion_tokens": 20.0,
-    }  # fmt: skip
-    return Candidate(
-        folder=MLPO,
-        weights=weights,
-        base_model="embedded@abc",
-        prompts="p0",
-        params=params,
-        evaluation=Evaluation({f"p{i}": flag == "1" for i, flag in enumerate(flags)}, invalid_rate),
-        metrics={"strategies": {"leader": leader}},
-        table="| strategy | accuracy |",
-        example=(Message("user", "Capital of France?"),),
-    )
-
-
-def register(leader: Candidate) -> Registration:
-    with stage_run("register", leader.params) as run:
-        return register_leader(run, leader, inputs=[PROBLEMS])
+from mlpo.tracking.registry import Shown, champion_folder, leaders, promote, rollback, version_folder, versions
+from tests.tracking.candidates import MLPO, candidate, register
 
 
 @pytest.mark.usefixtures("trained")
@@ -79,7 +21,9 @@ def test_the_first_leader_is_challenger_and_champion(params: Params) -> None:
     [leader] = leaders()
     assert leader.aliases == ("challenger", "champion")
     assert leader.decision == registered.decision
-    assert (leader.accuracy, leader.interval) == (0.5, (0.2, 0.8))
+    shown = candidate(params).evaluation.problems
+    assert leader.evaluation == Shown(0.5, (0.2, 0.8), num_problems=4, problems=shown, invalid_rate=0.0)
+    assert leader.base_model == "embedded@abc"
 
 
 @pytest.mark.usefixtures("trained")
@@ -178,24 +122,6 @@ def test_without_a_champion_its_folder_is_a_users_error(connection: Connection) 
     with pytest.raises(ConfigError, match="no leader is champion yet"):
         champion_folder()
     assert leaders() == []
-
-
-@pytest.mark.usefixtures("trained")
-def test_a_version_says_where_it_came_from(
-    params: Params, connection: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLPO_FLOW_RUN_ID", "flow-1")
-    origin = lineage(register(candidate(params)).version)
-    stages = {run: connection.client.get_run(id_).data.tags.get("mlpo.stage") for run, id_ in origin.runs.items()}
-    assert stages == {"train_sft": "train_sft", "train_mlpo": "train_mlpo", "register": "register", "pipeline": None}
-    assert origin.content == {"data/problems": content_md5(PROBLEMS)}
-    assert (origin.prefect_flow_run, len(origin.git_commit), origin.git_dirty) == ("flow-1", 40, False)
-
-
-@pytest.mark.usefixtures("trained")
-def test_a_leader_whose_training_was_not_tracked_has_no_training_run(params: Params) -> None:
-    write_leader(MLPO, "from a cache")
-    assert lineage(register(candidate(params)).version).runs["train_mlpo"] == ""
 
 
 @pytest.mark.usefixtures("trained")
