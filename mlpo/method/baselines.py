@@ -10,7 +10,7 @@ from mlpo.method.answers import Equivalent, agent_answer, is_correct, leader_ans
 from mlpo.method.prompts import AgentPrompt, solo_messages
 from mlpo.method.rounds import agent_request, leader_request, order_of
 from mlpo.method.seeds import derive_seed
-from mlpo.types import Message, Problem, Round, Sampling, StrategyRun, Transcript
+from mlpo.types import Completion, Message, Problem, Round, Sampling, StrategyRun, Transcript
 
 ORACLE = "oracle_any"
 """An upper bound on any choice among the proposals: it looks at the target."""
@@ -20,6 +20,11 @@ def vote(answers: Sequence[str | None]) -> str | None:
     """The most frequent answer; None never votes; of equals the one that comes first, so shuffle by seed before."""
     counts = Counter(answer for answer in answers if answer is not None)
     return counts.most_common(1)[0][0] if counts else None  # Counter keeps the order of first sight among equals
+
+
+def voted(proposals: Sequence[Completion], problem: Problem) -> Round:
+    """A round without a leader: its answer is the vote over the proposals."""
+    return Round(tuple(proposals), None, vote([agent_answer(c, problem) for c in proposals]))
 
 
 def single_agent(problem: Problem, *, agent: AgentPrompt, sampling: Sampling, seed: int) -> StrategyRun:
@@ -36,8 +41,8 @@ def majority_vote(
     agents = {agent.name: agent for agent in team}
     ordered = [agents[name] for name in order_of(problem.id, tuple(agents), seed)]
     proposals = yield [agent_request(problem, agent, sampling[agent.name], seed) for agent in ordered]
-    answer = vote([agent_answer(c, problem) for c in proposals])
-    return Transcript(problem.id, "majority_vote", (Round(tuple(proposals), None, answer),), answer)
+    held = voted(proposals, problem)
+    return Transcript(problem.id, "majority_vote", (held,), held.answer)
 
 
 def solo_leader(
@@ -79,6 +84,13 @@ def self_consistency(
         leader_request(problem, messages, leader_sampling, seed, sample=i, examples=examples)
         for i in range(num_samples)
     ]
+    return most_consistent(samples, problem, seed=seed, lenient=lenient, name=name)
+
+
+def most_consistent(
+    samples: Sequence[Completion], problem: Problem, *, seed: int, lenient: bool, name: str
+) -> Transcript:
+    """The transcript of a vote over samples of one leader."""
     readings = [leader_answer(c, problem, lenient=lenient) for c in samples]
     random.Random(derive_seed(seed, "self_consistency", problem.id)).shuffle(readings)
     answer = vote([reading.answer for reading in readings])

@@ -1,0 +1,86 @@
+"""Votes and self-consistency with as many samples as the leader's budget pays for, in generations or in tokens.
+
+    equal generations:  n = (K + 1) * T, what the leader with its team asks for in T rounds
+    equal tokens:       n = max(1, round(B / c)), B what the leader with its team spent on this very problem and
+                        c what the first sample cost
+
+Tokens are prompt and completion together, a sample's prompt counted each time, as in metrics.json. A vote's samples go
+round the team, so agents differ by at most one; its first ones are the team's own proposals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+
+from mlpo.method.baselines import most_consistent, voted
+from mlpo.method.prompts import AgentPrompt, solo_messages
+from mlpo.method.rounds import agent_request, leader_request
+from mlpo.method.turns import in_order
+from mlpo.types import Completion, Message, Problem, Request, Sampling, StrategyRun, Transcript
+
+Budget = int | Mapping[str, int]
+"""A number of samples, or tokens by problem id."""
+
+
+def vote_within(
+    problem: Problem,
+    *,
+    team: Sequence[AgentPrompt],
+    sampling: Mapping[str, Sampling],
+    budget: Budget,
+    seed: int,
+    name: str,
+) -> StrategyRun:
+    """The majority vote of a team that may answer several times; a tie goes to the first in `order_of`.
+
+    Raises:
+        ValueError: no agents, two of one name, or fewer than one sample.
+    """
+    ordered = in_order(problem, team, seed)
+
+    def request(i: int) -> Request:
+        agent = ordered[i % len(ordered)]
+        return agent_request(problem, agent, sampling[agent.name], seed, sample=i // len(ordered))
+
+    samples = yield from _samples(request, budget, problem)
+    held = voted(samples, problem)
+    return Transcript(problem.id, name, (held,), held.answer)
+
+
+def self_consistency_within(
+    problem: Problem,
+    *,
+    leader_sampling: Sampling,
+    budget: Budget,
+    seed: int,
+    examples: tuple[Message, ...] = (),
+    lenient: bool = False,
+    name: str,
+) -> StrategyRun:
+    """The leader's own most frequent answer (see `mlpo.method.baselines.self_consistency`).
+
+    Raises:
+        ValueError: fewer than one sample.
+    """
+    messages = solo_messages(problem)
+
+    def request(i: int) -> Request:
+        return leader_request(problem, messages, leader_sampling, seed, sample=i, examples=examples)
+
+    samples = yield from _samples(request, budget, problem)
+    return most_consistent(samples, problem, seed=seed, lenient=lenient, name=name)
+
+
+def _samples(
+    request: Callable[[int], Request], budget: Budget, problem: Problem
+) -> Generator[list[Request], list[Completion], list[Completion]]:
+    """All at once where their number is known; else the first one, whose price says how many follow."""
+    if isinstance(budget, int):
+        if budget < 1:
+            raise ValueError(f"needs a budget of at least 1 sample, got {budget}")
+        return (yield [request(i) for i in range(budget)])
+    [first] = yield [request(0)]
+    price = first.prompt_tokens + first.completion_tokens
+    num = max(1, round(budget[problem.id] / price)) if price else 1  # a failed generation has no price
+    rest = (yield [request(i) for i in range(1, num)]) if num > 1 else []
+    return [first, *rest]
