@@ -208,6 +208,19 @@ class TrainSftConfig(Section):
     """Gradients longer than this are cut to it."""
     trainable_layers: int | None = Field(None, ge=1)
     """Train only the last n decoder layers and the final norm; null trains all. Fewer cost less time and memory."""
+class LoraConfig(Section):
+    """Low-rank adapters (arXiv:2106.09685) that are trained instead of the weights, and merged into them at the end."""
+
+    rank: int = Field(16, ge=1, le=1024)
+    """Each adapter holds (inputs + outputs) x rank weights; gradients and Adam's state are of that size."""
+    alpha: float = Field(32.0, gt=0)
+    """What an adapter adds is scaled by alpha / rank."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of an adapter's inputs that are dropped in training."""
+    target_modules: tuple[str, ...] = ()
+    """Names of the linear layers that get one, such as q_proj; empty is every linear layer but the head."""
+
+
     save_steps: int = Field(10, ge=1)
     """Optimizer steps between checkpoints."""
 
@@ -225,9 +238,16 @@ class TrainMlpoConfig(Section):
     """1e-6 suits 7B models; small models want more."""
     warmup_steps: int = Field(0, ge=0)
     """Optimizer steps over which the rate rises; it stays constant after."""
+    lora: LoraConfig | None = None
+    """Train low-rank adapters of all layers instead of weights; null trains weights. Not with trainable_layers."""
     temperature: float = Field(1.0, gt=0, le=5)
     """Sampling temperature of the roll-outs."""
     max_completion_tokens: int = Field(48, ge=1)
+    @model_validator(mode="after")
+    def _trains_one_part(self) -> TrainSftConfig:
+        _check_one_part(self.lora, self.trainable_layers)
+        return self
+
     """L: longest leader completion, and the constant the loss is divided by in dr_grpo."""
     loss_type: Literal["dr_grpo", "grpo"] = "dr_grpo"
     """dr_grpo divides by the constant L (arXiv:2503.20783); grpo by each completion's length (arXiv:2402.03300)."""
@@ -276,6 +296,8 @@ class EvaluateConfig(Section):
 
     max_dead_agents: int = Field(0, ge=0)
     """Agents that may stay dead while evaluation goes on without their answers; one more ends it with exit code 75."""
+    lora: LoraConfig | None = None
+    """Train low-rank adapters of all layers instead of weights; null trains weights. Not with trainable_layers."""
     self_consistency_samples: int = Field(0, ge=0)
     """Samples of the untrained leader for self-consistency; 0 leaves the strategy out."""
     num_traces: int = Field(8, ge=0)
@@ -287,6 +309,16 @@ class EvaluateConfig(Section):
 
 
 class RegisterConfig(Section):
+    @model_validator(mode="after")
+    def _trains_one_part(self) -> TrainMlpoConfig:
+        _check_one_part(self.lora, self.trainable_layers)
+        return self
+
+
+def _check_one_part(lora: LoraConfig | None, trainable_layers: int | None) -> None:
+    if lora is not None and trainable_layers is not None:
+        raise ValueError("lora and trainable_layers each choose what is trained; set one of them to null")
+
     """Stage `register`: a version of the registered model `leader`, and the gate to `champion`."""
 
     min_improvement: float = 0.0

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from mlpo.config import AgentConfig, ConfigError, Params, digest, load_params, parse_params
+from mlpo.config import AgentConfig, ConfigError, LoraConfig, Params, ServerConfig, digest, load_params, parse_params
 
 ROOT = Path(__file__).parents[1]
 RAW: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -36,7 +36,10 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     return raw
 
 
-@pytest.mark.parametrize(("name", "meaning"), [*fields(Params), *fields(AgentConfig, "team.<name>.")])
+INNER = ((AgentConfig, "team.<name>."), (ServerConfig, "leader.server."), (LoraConfig, "train_sft.lora."))
+
+
+@pytest.mark.parametrize(("name", "meaning"), [*fields(Params), *(f for inner in INNER for f in fields(*inner))])
 def test_every_parameter_has_a_meaning(name: str, meaning: str | None):
     assert meaning, f"{name} needs a docstring in mlpo/config.py"
 
@@ -48,6 +51,12 @@ def test_every_parameter_has_a_meaning(name: str, meaning: str | None):
         ("team.geo.modl", "x", "params.yaml: team.geo.modl is unknown; did you mean model?"),
         ("propose.samples", 0, "params.yaml: propose.samples: Input should be greater than or equal to 1 (got 0)"),
         ("team.leader", {}, "an agent may not be called 'leader'; rename it"),
+        (
+            "train_mlpo.lora",
+            {"rank": 8},
+            "train_mlpo: lora and trainable_layers each choose what is trained; set one of them to null",
+        ),
+        ("train_sft.lora", {"rnk": 8}, "train_sft.lora.rnk is unknown; did you mean rank?"),
         ("prepare.source", "path", "prepare: source: path and path: <folder> go together; set both or neither"),
         ("prepare.revision", "abc", "prepare: revision is the hub's; set source: hub or leave it out"),
         ("prepare.families", ["all", "capital"], "prepare: families: [all] stands alone"),

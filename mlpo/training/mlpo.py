@@ -20,7 +20,8 @@ from trl import GRPOConfig, GRPOTrainer
 
 from mlpo.config import ConfigError, RuntimeConfig, TrainMlpoConfig
 from mlpo.method.objective import carries_signal, group_advantages
-from mlpo.models.load import LoadedModel, render, trainable_parameters
+from mlpo.models.adapters import choose_trained
+from mlpo.models.load import LoadedModel, render
 from mlpo.training.checkpoints import SmallCheckpoints
 from mlpo.training.guards import Guards, TrainingStopped
 from mlpo.training.journal import MLPO_COLUMNS, curve_row, rollout_rows
@@ -61,7 +62,7 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
         on_step: Callable[[dict[str, float]], None],
         compute_dtype: torch.dtype = torch.float32,
     ) -> None:
-        trainable_parameters(leader.model, config.trainable_layers)
+        self.adapters = choose_trained(leader.model, config.trainable_layers, config.lora, seed=roller.seed)
         self._config, self._roller, self._runtime = config, roller, runtime
         self._plan, self._workspace, self._on_step = plan, workspace, on_step
         self._leader = leader
@@ -166,6 +167,8 @@ def train_mlpo(
 ) -> None:
     """Train the leader's float32 weights in place, going on from the workspace's checkpoint if it holds one.
 
+    Adapters are merged at the end: what is trained has the parts it had before.
+
     Args:
         plan: `prompts_per_step` prompts for each batch of roll-outs, in order.
         compute_dtype: bfloat16 computes the update under autocast, and samples from a bfloat16 copy of the weights.
@@ -200,6 +203,8 @@ def train_mlpo(
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         except TrainingStopped as stop:
             raise TrainingStopped(f"{stop}. The roll-outs lie in {workspace.set_aside()}/rollouts.jsonl") from None
+        if trainer.adapters is not None:
+            trainer.adapters.merge()
     leader.model.eval()
 
 

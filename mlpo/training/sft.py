@@ -20,8 +20,9 @@ from trl import SFTConfig, SFTTrainer
 
 from mlpo.config import ConfigError, RuntimeConfig, TrainSftConfig
 from mlpo.method.seeds import derive_seed
+from mlpo.models.adapters import choose_trained
 from mlpo.models.head import predictions
-from mlpo.models.load import LoadedModel, trainable_parameters
+from mlpo.models.load import LoadedModel
 from mlpo.training.checkpoints import SmallCheckpoints
 from mlpo.training.encode import IGNORED, EncodedDemonstration, check_context, encode_demonstration
 from mlpo.training.journal import SFT_COLUMNS, curve_row
@@ -52,7 +53,7 @@ class WarmStartTrainer(Scheduled, SmallCheckpoints, SFTTrainer):
         on_step: Callable[[dict[str, float]], None],
         compute_dtype: torch.dtype = torch.float32,
     ) -> None:
-        trainable_parameters(leader.model, config.trainable_layers)
+        self.adapters = choose_trained(leader.model, config.trainable_layers, config.lora, seed=seed)
         self._leader, self._runtime, self._on_step = leader, runtime, on_step
         self._pad = int(leader.tokenizer.pad_token_id or 0)
         rows = {
@@ -133,6 +134,8 @@ def train_sft(
 ) -> None:
     """Train the leader's float32 weights in place, going on from the workspace's checkpoint if it holds one.
 
+    Adapters are merged at the end: what is trained has the parts it had before.
+
     Raises:
         ConfigError: no demonstrations, or one that cannot be learned from.
     """
@@ -166,6 +169,8 @@ def train_sft(
         )  # fmt: skip
         checkpoint = workspace.checkpoint()
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if trainer.adapters is not None:
+            trainer.adapters.merge()
     leader.model.eval()
 
 

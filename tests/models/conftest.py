@@ -101,3 +101,15 @@ def loaded(request: pytest.FixtureRequest) -> LoadedModel:
 def scaling(request: pytest.FixtureRequest) -> LoadedModel:
     """Every family that does something to its logits."""
     return as_loaded(request.param)
+
+
+@pytest.fixture
+def qwen() -> LoadedModel:
+    """One of them, where the family makes no difference."""
+    return as_loaded(_qwen)
+
+
+@pytest.fixture
+def other_qwen() -> LoadedModel:
+    """Its twin."""
+    return as_loaded(_qwen)

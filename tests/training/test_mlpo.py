@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 from trl import GRPOTrainer
 
-from mlpo.config import ConfigError, RuntimeConfig, TrainMlpoConfig
+from mlpo.config import ConfigError, LoraConfig, RuntimeConfig, TrainMlpoConfig
 from mlpo.method.objective import group_advantages, policy_loss
 from mlpo.method.rewards import RewardParts
 from mlpo.models.load import LoadedModel, load_model
@@ -171,13 +171,15 @@ class AgainstTrl(MlpoTrainer):
             mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(i) for i in ids], batch_first=True)
             batch[f"{name}_ids"], batch[f"{name}_mask"] = (t.flip(1) if left else t for t in (padded, mask))
         batch["advantages"] = group_advantages(rewards_PG, scale=self._config.scale_rewards).flatten()
-        ours = {name: p.grad.clone() for name, p in model.named_parameters()}
+        ours = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
         model.zero_grad()
         theirs = GRPOTrainer._compute_loss(self, model, batch)
         theirs.backward()
         torch.testing.assert_close(found, theirs.detach(), atol=1e-5, rtol=1e-4)
-        for name, weight in model.named_parameters():
-            torch.testing.assert_close(ours[name], weight.grad, atol=1e-5, rtol=1e-4, msg=name)
+        weights = dict(model.named_parameters())
+        assert ours.keys() == {name for name, weight in weights.items() if weight.requires_grad}
+        for name, grad in ours.items():
+            torch.testing.assert_close(grad, weights[name].grad, atol=1e-5, rtol=1e-4, msg=name)
         assert any(g.abs().max() > 1e-3 for g in ours.values())
         return found
 
@@ -189,6 +191,15 @@ def test_loss_and_gradients_are_trls_own(
 ) -> None:
     config = configured(steps=1, loss_type=loss_type, scale_rewards=scale, temperature=0.8)
     make_trainer(AgainstTrl, tiny, make_prompts(4), config, tmp_path).train()
+
+
+@pytest.mark.slow
+def test_adapters_have_trls_loss_and_gradients_too(
+    tiny: LoadedModel, make_prompts: MakePrompts, tmp_path: Path
+) -> None:
+    # at step 1 B is 0, so A has no gradient yet; at step 2 both have
+    config = configured(steps=2, lora=LoraConfig(rank=2), learning_rate=0.01)
+    make_trainer(AgainstTrl, tiny, make_prompts(8), config, tmp_path).train()
 
 
 def run(
@@ -287,6 +298,22 @@ def test_frozen_layers_stay_as_they_were(tiny: LoadedModel, make_prompts: MakePr
     changed = {name for name, p in tiny.model.named_parameters() if not torch.equal(p, before[name])}
     assert changed
     assert all(name.startswith(("model.layers.1.", "model.norm")) for name in changed)
+
+
+@pytest.mark.slow
+def test_adapters_are_merged_and_the_reference_has_none_of_what_they_learn(
+    tiny: LoadedModel, tiny_folder: Path, make_prompts: MakePrompts, tmp_path: Path
+) -> None:
+    before = {name: p.clone() for name, p in tiny.model.named_parameters()}
+    lora = LoraConfig(rank=2, target_modules=("v_proj",))
+    workspace = run(tiny, make_prompts(12), tmp_path, lora=lora, beta=0.1, learning_rate=0.05, steps=3)
+    after = dict(tiny.model.named_parameters())
+    assert {name for name, p in after.items() if not torch.equal(p, before[name])} == {
+        f"model.layers.{layer}.self_attn.v_proj.weight" for layer in (0, 1)
+    }
+    first, *_, last = workspace.curve.rows()
+    assert first["kl"] == pytest.approx(0, abs=1e-6)
+    assert last["kl"] > 1e-4
 
 
 def test_refreshed_prompts_show_the_agents_answer_to_the_current_draft(

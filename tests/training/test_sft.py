@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
-from mlpo.config import ConfigError, RuntimeConfig, TrainSftConfig
+from mlpo.config import ConfigError, LoraConfig, RuntimeConfig, TrainSftConfig
 from mlpo.models.load import LoadedModel, load_model, render
 from mlpo.training.encode import IGNORED, encode_demonstration
 from mlpo.training.sft import WarmStartTrainer, epochs_in_order, length_sorted_parts, train_sft
@@ -26,15 +27,20 @@ def demonstration(number: int) -> Demonstration:
 
 
 DEMONSTRATIONS = [demonstration(n) for n in range(10)]
+LORA = LoraConfig(rank=2, alpha=8, target_modules=("q_proj", "down_proj"))
 
 
 def train(
-    leader: LoadedModel, folder: Path, *, budget: int = 4096, demonstrations: Any = None, **changes: Any
-) -> Workspace:
+    leader: LoadedModel, folder: Path, *, budget: int = 4096, demonstrations: Any = None, log: Any = None,
+    **changes: Any,
+) -> Workspace:  # fmt: skip
     config = TrainSftConfig(**{"epochs": 2, "batch_size": 4, "learning_rate": 0.01, "warmup_steps": 1} | changes)
     workspace = Workspace(folder)
     rows = DEMONSTRATIONS if demonstrations is None else demonstrations
-    train_sft(leader, rows, config, seed=3, runtime=RuntimeConfig(micro_batch_tokens=budget), workspace=workspace)
+    train_sft(
+        leader, rows, config, seed=3, runtime=RuntimeConfig(micro_batch_tokens=budget), workspace=workspace,
+        log=log or (lambda metrics, step: None),
+    )  # fmt: skip
     return workspace
 
 
@@ -116,13 +122,13 @@ class Checked(WarmStartTrainer):
         return found
 
 
-@pytest.mark.parametrize("trainable_layers", [None, 1])
+@pytest.mark.parametrize("trained", [{}, {"trainable_layers": 1}, {"lora": LORA}], ids=["all", "last layer", "lora"])
 @pytest.mark.parametrize("budget", [4096, 120])
 def test_loss_and_gradients_are_the_mean_over_completion_tokens(
-    tiny: LoadedModel, tmp_path: Path, budget: int, trainable_layers: int | None
+    tiny: LoadedModel, tmp_path: Path, budget: int, trained: dict[str, Any]
 ) -> None:
     order = [encode_demonstration(tiny.tokenizer, d) for d in DEMONSTRATIONS]
-    config = TrainSftConfig(batch_size=4, learning_rate=0.01, trainable_layers=trainable_layers)
+    config = TrainSftConfig(batch_size=4, learning_rate=0.01, **trained)
     trainer = Checked(
         tiny, order, config, seed=0, runtime=RuntimeConfig(micro_batch_tokens=budget), workspace=Workspace(tmp_path),
         on_step=lambda metrics: None,
@@ -155,6 +161,44 @@ def test_frozen_layers_stay_as_they_were(tiny: LoadedModel, tmp_path: Path) -> N
     changed = {name for name, p in tiny.model.named_parameters() if not torch.equal(p, before[name])}
     assert changed
     assert all(name.startswith(("model.layers.1.", "model.norm")) for name in changed)
+
+
+def test_adapters_alone_are_trained_and_merged_into_the_layers_named(tiny: LoadedModel, tmp_path: Path) -> None:
+    before = {name: p.clone() for name, p in tiny.model.named_parameters()}
+    workspace = train(tiny, tmp_path, lora=LORA, save_steps=2)
+    checkpoint = workspace.checkpoint()
+    assert checkpoint is not None
+    kept = load_file(checkpoint / "trainable.safetensors")
+    # A and B of 2 layers in each of 2 blocks
+    assert len(kept) == 8
+    assert all(".lora_A." in name or ".lora_B." in name for name in kept)
+    after = dict(tiny.model.named_parameters())
+    assert after.keys() == before.keys()
+    changed = {name for name, p in after.items() if not torch.equal(p, before[name])}
+    assert changed == {name for name in before if "q_proj" in name or "down_proj" in name}
+
+
+class StoppedError(Exception):
+    """As if the process had ended here."""
+
+
+def test_adapters_with_dropout_go_on_where_they_were_bit_for_bit(
+    tiny: LoadedModel, tiny_folder: Path, tmp_path: Path
+) -> None:
+    lora = LoraConfig(rank=2, dropout=0.3)
+
+    def stop(metrics: Any, step: int) -> None:
+        if step == 3:
+            raise StoppedError
+
+    train(tiny, tmp_path / "unbroken", lora=lora)
+    first, second = (load_model(str(tiny_folder), device="cpu", dtype="float32") for _ in range(2))
+    with pytest.raises(StoppedError):
+        train(first, tmp_path / "stopped", lora=lora, save_steps=2, log=stop)
+    torch.manual_seed(99)  # a new process does not begin with the old one's random state
+    assert train(second, tmp_path / "stopped", lora=lora, save_steps=2).checkpoint_step() == 4
+    for one, other in zip(tiny.model.parameters(), second.model.parameters(), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_no_epochs_change_nothing_and_no_demonstrations_are_refused(tiny: LoadedModel, tmp_path: Path) -> None:
