@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +12,8 @@ from pydantic import Field
 
 from mlpo.config import ConfigError, load_params
 from mlpo.layout import PARAMS
-from mlpo.tracking import registry
+from mlpo.tracking import promotion
+from mlpo.tracking.decisions import Decision
 
 Version = Annotated[int, Field(ge=1)]
 
@@ -25,11 +25,11 @@ def promote(version: Version, force: bool = False, reason: str | None = None) ->
     Args:
         version: Number of the registered leader to decide about.
         force: Promote even if the gate refuses; needs a reason.
-        reason: Recorded with the version.
+        reason: Recorded with the decision.
     """
     try:
         params = load_params(Path.cwd() / PARAMS)
-        decision = registry.promote(
+        decision = promotion.promote(
             version, gate=params.register_, evaluate=params.evaluate, seed=params.seed, force=force, reason=reason
         )
     except ConfigError as error:
@@ -38,16 +38,20 @@ def promote(version: Version, force: bool = False, reason: str | None = None) ->
 
 
 @flow
-def rollback() -> State[Any]:
-    """Make the previous champion the champion again."""
+def rollback(reason: str | None = None) -> State[Any]:
+    """Make the previous champion the champion again.
+
+    Args:
+        reason: Recorded with the decision.
+    """
     try:
-        return _decided(registry.rollback())
+        return _decided(promotion.rollback(reason))
     except ConfigError as error:
         return Failed(message=str(error), data=error)
 
 
-def _decided(decision: registry.Decision) -> State[Any]:
-    rows = [{"what": name, "value": str(value)} for name, value in asdict(decision).items()]
+def _decided(decision: Decision) -> State[Any]:
+    rows = [{"what": name.replace("_", " "), "value": value} for name, value in decision.rows().items()]
     create_table_artifact(rows, key="decision", description=f"Version {decision.version}: {decision.reason}")
     # A refusal is a decision, not a failure: it has a name of its own and nothing to retry.
     return Completed(name="Promoted" if decision.promoted else "Refused", message=decision.reason)

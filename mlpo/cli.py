@@ -173,11 +173,11 @@ def promote(
 
 
 @app.command()
-def rollback() -> None:
+def rollback(reason: Annotated[str | None, typer.Option(help="Recorded with the decision.")] = None) -> None:
     """Make the previous champion the champion again."""
     from mlpo.stages import leaders
 
-    leaders.rollback()
+    leaders.rollback(reason)
 
 
 @app.command("leaders")

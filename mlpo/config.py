@@ -325,6 +325,8 @@ def _check_one_part(lora: LoraConfig | None, trainable_layers: int | None) -> No
     """The paired improvement's lower bound over the champion must exceed this."""
     max_invalid_increase: float = Field(0.02, ge=0)
     """How much higher the invalid rate may be than the champion's."""
+    max_token_factor: float = Field(1.25, gt=0)
+    """Tokens a problem, of team and leader together, may be at most this many times the champion's."""
 
 
 class RuntimeConfig(Section):

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlpo.config import Params
-from mlpo.tracking import registry
+from mlpo.tracking import promotion, registry
 from mlpo.tracking.lineage import lineage
 
 WIDTH_OF_A_LOG = 140
@@ -61,7 +61,7 @@ def promote(params: Params, version: str, *, force: bool = False, reason: str | 
     Raises:
         ConfigError: no such version, or force without a reason.
     """
-    decision = registry.promote(
+    decision = promotion.promote(
         registry.version_number(version),
         gate=params.register_,
         evaluate=params.evaluate,
@@ -72,11 +72,11 @@ def promote(params: Params, version: str, *, force: bool = False, reason: str | 
     print(f"version {decision.version} {'is champion' if decision.promoted else 'was not promoted'}: {decision.reason}")
 
 
-def rollback() -> None:
+def rollback(reason: str | None = None) -> None:
     """Make the previous champion the champion again, and print the decision.
 
     Raises:
         ConfigError: there is no previous champion.
     """
-    decision = registry.rollback()
+    decision = promotion.rollback(reason)
     print(f"version {decision.version} is champion: {decision.reason}")

@@ -58,7 +58,7 @@ def _candidate(params: Params) -> Candidate:
         base_model=model_identity(params.leader.model, params.leader.revision),
         prompts=prompts_digest(params),
         params=params,
-        evaluation=Evaluation({g.problem.id: g.correct for g in graded}, metrics["strategies"][LEADER]["invalid_rate"]),
+        evaluation=Evaluation.of({g.problem.id: g.correct for g in graded}, metrics["strategies"][LEADER]),
         metrics=metrics,
         table=readme_table(metrics, confidence=params.evaluate.confidence),
         example=leader_messages(graded[0].problem, shown),

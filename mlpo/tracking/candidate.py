@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mlpo.config import Params, digest
+from mlpo.tracking.evaluations import write_evaluation
 from mlpo.tracking.gate import Evaluation
 from mlpo.types import Message
 
-EVALUATION_FILE = "evaluation.json"
-"""The per-problem scores, kept with the version: a later challenger is compared with them problem by problem."""
 LICENCES = {"embedded": "apache-2.0"}
 """By base model; another model's licence is what its own card says."""
 
@@ -103,7 +102,7 @@ class Candidate:
     def write_description(self, folder: Path) -> None:
         """Write the model card, the per-problem scores, all metrics and an input example."""
         (folder / "README.md").write_text(self._card(), encoding="utf-8")
-        _write_json(folder / EVALUATION_FILE, asdict(self.evaluation))
+        write_evaluation(folder, self.evaluation)
         _write_json(folder / "metrics.json", self.metrics)
         _write_json(folder / "input_example.json", {"messages": [asdict(message) for message in self.example]})
 
@@ -126,15 +125,6 @@ class Candidate:
 
 
 _SHOWN = ("accuracy", "interval", "n", "invalid_rate", "generations", "prompt_tokens", "completion_tokens")
-
-
-def read_evaluation(folder: Path) -> Evaluation | None:
-    """The evaluation that a registered leader carries; None if it carries none."""
-    path = folder / EVALUATION_FILE
-    if not path.is_file():
-        return None
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    return Evaluation(scores=stored["scores"], invalid_rate=stored["invalid_rate"])
 
 
 def _licence(params: Params) -> str:

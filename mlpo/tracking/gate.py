@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mlpo.config import EvaluateConfig, RegisterConfig, digest
-from mlpo.method.metrics import Difference, paired_difference
+from mlpo.method.metrics import Interval, paired_difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,14 @@ class Evaluation:
     """By problem id: was its answer right?"""
     invalid_rate: float
     """Share of problems without an answer."""
+    prompt_tokens: float
+    """A problem, of team and leader together; so are `completion_tokens`."""
+    completion_tokens: float
+
+    @classmethod
+    def of(cls, scores: Mapping[str, bool], row: Mapping[str, Any]) -> Evaluation:
+        """From the scores and the leader's row in metrics.json."""
+        return cls(scores, row["invalid_rate"], row["prompt_tokens"], row["completion_tokens"])
 
     @property
     def problems(self) -> str:
@@ -28,6 +37,53 @@ class Evaluation:
         """Share of problems answered right."""
         return sum(self.scores.values()) / len(self.scores)
 
+    @property
+    def tokens(self) -> float:
+        """Tokens a problem, prompt and completion."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Challenger and champion on one evaluation set: each figure, and what was asked of it."""
+
+    problems: str
+    num_problems: int
+    accuracy: float
+    champion_accuracy: float
+    improvement: float
+    """Challenger minus champion, paired by problem."""
+    interval: Interval
+    min_improvement: float
+    """The interval must lie above this."""
+    invalid_rate: float
+    champion_invalid_rate: float
+    max_invalid_rate: float
+    tokens: float
+    """A problem, prompt and completion, of team and leader together."""
+    champion_tokens: float
+    max_tokens: float
+
+    @property
+    def found(self) -> str:
+        """The improvement in words."""
+        low, high = self.interval
+        return f"{self.improvement:+.3f} [{low:+.3f}, {high:+.3f}] over the champion on {self.num_problems} problems"
+
+    @property
+    def refusals(self) -> list[str]:
+        """What the challenger lacks."""
+        lacks = []
+        if not self.interval.low > self.min_improvement:
+            lacks.append(f"the lower bound must exceed {self.min_improvement:g}")
+        if self.invalid_rate > self.max_invalid_rate:
+            lacks.append(
+                f"{self.invalid_rate:.3f} of its answers are invalid, at most {self.max_invalid_rate:.3f} are allowed"
+            )
+        if self.tokens > self.max_tokens:
+            lacks.append(f"it takes {self.tokens:.0f} tokens a problem, at most {self.max_tokens:.0f} are allowed")
+        return lacks
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -35,39 +91,62 @@ class Verdict:
 
     clears: bool
     reason: str
-    improvement: Difference | None = None
-    """Challenger minus champion, paired by problem; None where they can't be compared."""
+    comparison: Comparison | None = None
+    """None where nothing can be compared."""
 
 
 def judge(
-    challenger: Evaluation, champion: Evaluation | None, gate: RegisterConfig, evaluate: EvaluateConfig, *, seed: int
+    challenger: Sequence[Evaluation],
+    champion: Sequence[Evaluation],
+    gate: RegisterConfig,
+    evaluate: EvaluateConfig,
+    *,
+    seed: int,
 ) -> Verdict:
     """Does the challenger clear the gate?
 
-    It does if there is no champion; else if both were evaluated on the same problems, the paired improvement's lower
-    bound exceeds `gate.min_improvement`, and its invalid rate is at most `gate.max_invalid_increase` higher.
+    It does if on one and the same evaluation set the paired improvement's lower bound exceeds `gate.min_improvement`,
+    its invalid rate is at most `gate.max_invalid_increase` higher than the champion's, and it takes at most
+    `gate.max_token_factor` times the champion's tokens a problem.
+
+    Args:
+        challenger, champion: the evaluations each carries, at least one; of several common sets the first counts.
     """
-    if champion is None:
-        return Verdict(clears=True, reason="there is no champion yet")
-    if challenger.problems != champion.problems:
-        return Verdict(
-            clears=False,
-            reason=f"evaluated on other problems ({challenger.problems}) than the champion ({champion.problems})",
-        )
+    common = next(
+        ((ours, theirs) for ours in challenger for theirs in champion if ours.problems == theirs.problems), None
+    )
+    if common is None:
+        sets = [", ".join(one.problems for one in carried) for carried in (challenger, champion)]
+        return Verdict(clears=False, reason=f"evaluated on other problems ({sets[0]}) than the champion ({sets[1]})")
+    comparison = compare(*common, gate, evaluate, seed=seed)
+    reason = "; ".join([comparison.found, *comparison.refusals])
+    return Verdict(clears=not comparison.refusals, reason=reason, comparison=comparison)
+
+
+def compare(
+    challenger: Evaluation, champion: Evaluation, gate: RegisterConfig, evaluate: EvaluateConfig, *, seed: int
+) -> Comparison:
+    """Both on the same problems, beside what the gate asks."""
     ids = sorted(challenger.scores)
-    improvement = paired_difference(
+    difference, interval, n = paired_difference(
         [challenger.scores[i] for i in ids],
         [champion.scores[i] for i in ids],
         num_samples=evaluate.bootstrap_samples,
         confidence=evaluate.confidence,
         seed=seed,
     )
-    low, high = improvement.interval
-    found = f"{improvement.difference:+.3f} [{low:+.3f}, {high:+.3f}] over the champion on {improvement.n} problems"
-    if not low > gate.min_improvement:
-        return Verdict(False, f"{found}; the lower bound must exceed {gate.min_improvement:g}", improvement)
-    limit = champion.invalid_rate + gate.max_invalid_increase
-    if challenger.invalid_rate > limit:
-        more = f"{found}, but {challenger.invalid_rate:.3f} of its answers are invalid; at most {limit:.3f} are allowed"
-        return Verdict(False, more, improvement)
-    return Verdict(True, found, improvement)
+    return Comparison(
+        problems=challenger.problems,
+        num_problems=n,
+        accuracy=challenger.accuracy,
+        champion_accuracy=champion.accuracy,
+        improvement=difference,
+        interval=interval,
+        min_improvement=gate.min_improvement,
+        invalid_rate=challenger.invalid_rate,
+        champion_invalid_rate=champion.invalid_rate,
+        max_invalid_rate=champion.invalid_rate + gate.max_invalid_increase,
+        tokens=challenger.tokens,
+        champion_tokens=champion.tokens,
+        max_tokens=champion.tokens * gate.max_token_factor,
+    )

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from mlpo import layout
 from mlpo.tracking.candidate import Candidate
 from mlpo.tracking.connect import Connection, as_global_store, exclusive
+from mlpo.tracking.decisions import NAME, Decision, decision_in
 from mlpo.tracking.pipeline import STAGE
+from mlpo.tracking.promotion import promote
 from mlpo.tracking.provenance import current_commit, dvc_hash
-from mlpo.tracking.registry import CHALLENGER, NAME, Decision, leaders, promote, versions
+from mlpo.tracking.registry import CHALLENGER, versions
 from mlpo.tracking.runs import FLOW_RUN, OUTPUT, StageRun
 
 if TYPE_CHECKING:
@@ -46,10 +48,9 @@ def register_leader(run: StageRun, candidate: Candidate, *, inputs: Sequence[Pat
     with exclusive():
         known = versions(run.connection, leader=identity)
         version = int(known[0].version) if known else _create_version(run, candidate, inputs)
-    if known:
-        decision = next((found.decision for found in leaders() if found.version == version), None)
-        if decision:
-            return Registration(version, new=False, decision=decision)
+    decided = decision_in(known[0].tags) if known else None
+    if decided:
+        return Registration(version, new=False, decision=decided)
     params = candidate.params
     decision = promote(version, gate=params.register_, evaluate=params.evaluate, seed=params.seed)
     return Registration(version, new=not known, decision=decision)

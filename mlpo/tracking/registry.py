@@ -1,43 +1,23 @@
-"""Registered leaders: versions, their aliases challenger, champion and previous, and the decisions about them."""
+"""Registered leaders: versions, their aliases challenger, champion and previous, and where their files lie."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mlpo.config import ConfigError, EvaluateConfig, RegisterConfig
-from mlpo.tracking.candidate import read_evaluation
-from mlpo.tracking.connect import Connection, connect, exclusive
-from mlpo.tracking.gate import Verdict, judge
+from mlpo.config import ConfigError
+from mlpo.tracking.connect import Connection, connect
+from mlpo.tracking.decisions import NAME, Decision, decision_in
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-NAME = "leader"
-"""The registered model."""
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
-DECISION = "decision"
-"""Tag of a version: the last decision about it, as JSON."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What was decided about one version, and why."""
-
-    version: int
-    promoted: bool
-    reason: str
-    champion: int | None = None
-    """The version it was compared with."""
-    improvement: float | None = None
-    """Paired difference of accuracy over the champion."""
-    interval: tuple[float, float] | None = None
-    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +50,7 @@ def leaders() -> list[LeaderVersion]:
     """Every registered leader, newest first."""
     connection = connect()
     by_version: dict[int, list[str]] = {}
-    for alias, version in _aliases(connection).items():
+    for alias, version in aliases(connection).items():
         by_version.setdefault(version, []).append(alias)
     return [
         LeaderVersion(
@@ -80,7 +60,7 @@ def leaders() -> list[LeaderVersion]:
             found.tags.get("leader.base_model", ""),
             found.tags.get("leader.weights", ""),
             datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
-            _decision(found),
+            decision_in(found.tags),
         )
         for found in sorted(versions(connection), key=lambda found: -int(found.version))
     ]
@@ -93,67 +73,10 @@ def champion_folder() -> Path:
         ConfigError: there is no champion.
     """
     connection = connect()
-    version = _aliases(connection).get(CHAMPION)
+    version = champion_of(connection)
     if version is None:
         raise ConfigError("no leader is champion yet; run the pipeline, or promote a version")
     return version_folder(connection, version)
-
-
-def promote(
-    version: int,
-    *,
-    gate: RegisterConfig | None = None,
-    evaluate: EvaluateConfig | None = None,
-    seed: int = 0,
-    force: bool = False,
-    reason: str | None = None,
-) -> Decision:
-    """Make `version` the champion if it clears the gate, or with `force` and a reason in any case.
-
-    The champion until now becomes `previous`. The decision, also a refusal, is recorded on the version.
-
-    Raises:
-        ConfigError: no such version, or force without a reason.
-    """
-    if force and not (reason and reason.strip()):
-        raise ConfigError("a forced promotion needs a reason; it is recorded with the version")
-    connection = connect()
-    with exclusive():
-        get_version(connection, version)
-        verdict, champion = _verdict(connection, version, gate or RegisterConfig(), evaluate or EvaluateConfig(), seed)
-        why = f"forced: {reason} (the gate: {verdict.reason})" if force else verdict.reason
-        decision = Decision(
-            version,
-            promoted=(force or verdict.clears) and champion != version,
-            reason=why,
-            champion=champion,
-            improvement=verdict.improvement.difference if verdict.improvement else None,
-            interval=_pair(verdict.improvement.interval) if verdict.improvement else None,
-            forced=force,
-        )
-        if decision.promoted:
-            _crown(connection, version, champion)
-        if champion != version:
-            _record(connection, decision)
-    return decision
-
-
-def rollback() -> Decision:
-    """Make `previous` the champion again; the two swap, so that a second rollback undoes the first.
-
-    Raises:
-        ConfigError: there is no previous champion.
-    """
-    connection = connect()
-    with exclusive():
-        aliases = _aliases(connection)
-        if PREVIOUS not in aliases:
-            raise ConfigError("there is no previous champion to roll back to")
-        version, champion = aliases[PREVIOUS], aliases.get(CHAMPION)
-        decision = Decision(version, promoted=True, reason=f"rolled back from version {champion}", champion=champion)
-        _crown(connection, version, champion)
-        _record(connection, decision)
-    return decision
 
 
 def versions(connection: Connection, **tags: str) -> Sequence[ModelVersion]:
@@ -196,6 +119,11 @@ def get_version(connection: Connection, version: int) -> ModelVersion:
         raise ConfigError(f"there is no leader version {version}; known versions: {known}") from None
 
 
+def champion_of(connection: Connection) -> int | None:
+    """The champion's version; None if there is none."""
+    return aliases(connection).get(CHAMPION)
+
+
 def version_folder(connection: Connection, version: int) -> Path:
     """A version's files on this machine."""
     from mlflow.artifacts import download_artifacts
@@ -204,30 +132,10 @@ def version_folder(connection: Connection, version: int) -> Path:
     return Path(download_artifacts(artifact_uri=where, tracking_uri=connection.uri))
 
 
-def _verdict(
-    connection: Connection, version: int, gate: RegisterConfig, evaluate: EvaluateConfig, seed: int
-) -> tuple[Verdict, int | None]:
-    champion = _aliases(connection).get(CHAMPION)
-    if champion == version:
-        return Verdict(clears=True, reason="it is the champion already"), champion
-    challenger = read_evaluation(version_folder(connection, version))
-    if challenger is None:
-        return Verdict(clears=False, reason="it carries no evaluation"), champion
-    held = read_evaluation(version_folder(connection, champion)) if champion is not None else None
-    if champion is not None and held is None:
-        return Verdict(clears=False, reason=f"the champion, version {champion}, carries no evaluation"), champion
-    return judge(challenger, held, gate, evaluate, seed=seed), champion
-
-
-def _crown(connection: Connection, version: int, champion: int | None) -> None:
-    """Move the aliases: first `previous`, so that a crash in between leaves a champion."""
-    if champion is not None and champion != version:
-        connection.client.set_registered_model_alias(NAME, PREVIOUS, str(champion))
-    connection.client.set_registered_model_alias(NAME, CHAMPION, str(version))
-
-
-def _record(connection: Connection, decision: Decision) -> None:
-    connection.client.set_model_version_tag(NAME, str(decision.version), DECISION, json.dumps(asdict(decision)))
+def aliases(connection: Connection) -> dict[str, int]:
+    """Alias -> version; empty while nothing is registered."""
+    found = connection.client.search_registered_models(f"name = '{NAME}'")
+    return {alias: int(version) for alias, version in found[0].aliases.items()} if found else {}
 
 
 def _shown(tags: Mapping[str, str]) -> Shown | None:
@@ -237,20 +145,6 @@ def _shown(tags: Mapping[str, str]) -> Shown | None:
         json.loads(tags[f"evaluation.{name}"]) for name in ("accuracy", "interval", "n", "invalid_rate")
     )
     return Shown(float(accuracy), _pair(interval), int(n), tags["leader.evaluation_problems"], float(invalid))
-
-
-def _decision(version: ModelVersion) -> Decision | None:
-    if DECISION not in version.tags:
-        return None
-    stored: dict[str, Any] = json.loads(version.tags[DECISION])
-    stored["interval"] = _pair(stored["interval"]) if stored["interval"] else None
-    return Decision(**stored)
-
-
-def _aliases(connection: Connection) -> dict[str, int]:
-    """Alias -> version; empty while nothing is registered."""
-    found = connection.client.search_registered_models(f"name = '{NAME}'")
-    return {alias: int(version) for alias, version in found[0].aliases.items()} if found else {}
 
 
 def _pair(values: Sequence[float]) -> tuple[float, float]:

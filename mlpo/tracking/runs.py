@@ -125,7 +125,8 @@ def _open(
         )
         for running in (parent_id, run_id):
             connection.client.update_run(running, status="RUNNING")
-    set_tags(connection, run_id, {STAGE: stage, PROCESS: this_process(), **_flow_tags()})
+    flow = {FLOW_RUN: flow_run_id()} if flow_run_id() else {}
+    set_tags(connection, run_id, {STAGE: stage, PROCESS: this_process()} | flow)
     if not resumed:
         section = stage.partition("@")[0]
         log_params(connection, run_id, {k: v for k, v in values.items() if k in SHARED_SECTIONS or k == section})
@@ -165,7 +166,6 @@ def _resumable(connection: Connection, resume_id: str | None) -> Run | None:
     return run if run.info.lifecycle_stage == "active" and PARENT in run.data.tags else None
 
 
-def _flow_tags() -> dict[str, str]:
-    """The Prefect flow run that started this process, if one did."""
-    flow_run = os.environ.get("MLPO_FLOW_RUN_ID") or os.environ.get("PREFECT__FLOW_RUN_ID")
-    return {FLOW_RUN: flow_run} if flow_run else {}
+def flow_run_id() -> str:
+    """The Prefect flow run that started this process; empty if none did."""
+    return os.environ.get("MLPO_FLOW_RUN_ID") or os.environ.get("PREFECT__FLOW_RUN_ID") or ""

@@ -20,8 +20,10 @@ def write_leader(folder: Path, content: str) -> None:
     (folder / "config.json").write_text("{}", encoding="utf-8")
 
 
-def candidate(params: Params, flags: str = "0011", *, weights: str = "w0", invalid_rate: float = 0.0) -> Candidate:
-    """A leader that has these problems right."""
+def candidate(
+    params: Params, flags: str = "0011", *, weights: str = "w0", invalid_rate: float = 0.0, prefix: str = "p"
+) -> Candidate:
+    """A leader that has these problems right; their ids begin with `prefix`."""
     leader = {
         "accuracy": 0.5, "interval": [0.2, 0.8], "n": len(flags), "invalid_rate": invalid_rate,
         "generations": 6.0, "prompt_tokens": 100.0, "completion_tokens": 20.0,
@@ -32,7 +34,7 @@ def candidate(params: Params, flags: str = "0011", *, weights: str = "w0", inval
         base_model="embedded@abc",
         prompts="p0",
         params=params,
-        evaluation=Evaluation({f"p{i}": flag == "1" for i, flag in enumerate(flags)}, invalid_rate),
+        evaluation=Evaluation.of({f"{prefix}{i}": flag == "1" for i, flag in enumerate(flags)}, leader),
         metrics={"strategies": {"leader": leader}},
         table="| strategy | accuracy |",
         example=(Message("user", "Capital of France?"),),

@@ -1,4 +1,4 @@
-"""Registered leaders, on a real store: once each, with their origin, and an audited way to champion and back."""
+"""Registered leaders, on a real store: once each, with their origin and their files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from mlpo.config import ConfigError, Params
 from mlpo.tracking.connect import Connection, as_global_store
-from mlpo.tracking.registry import Shown, champion_folder, leaders, promote, rollback, version_folder, versions
+from mlpo.tracking.registry import Shown, champion_folder, leaders, version_folder, versions
 from tests.tracking.candidates import MLPO, candidate, register
 
 
@@ -68,54 +68,6 @@ def test_a_registration_cut_before_its_decision_is_decided_the_next_time(
     connection.client.delete_registered_model_alias("leader", "champion")
     assert register(candidate(params)).decision.promoted
     assert leaders()[0].aliases == ("challenger", "champion")
-
-
-@pytest.mark.usefixtures("trained")
-def test_a_better_leader_takes_over_and_the_champion_becomes_previous(params: Params) -> None:
-    register(candidate(params, "0" * 40))
-    decision = register(candidate(params, "1" * 40, weights="w1")).decision
-    assert (decision.promoted, decision.champion, decision.improvement) == (True, 1, 1.0)
-    assert {leader.version: leader.aliases for leader in leaders()} == {2: ("challenger", "champion"), 1: ("previous",)}
-
-
-@pytest.mark.usefixtures("trained")
-def test_a_leader_that_is_not_better_stays_challenger_with_the_reason_on_record(params: Params) -> None:
-    register(candidate(params, "01" * 20))
-    decision = register(candidate(params, "01" * 20, weights="w1")).decision
-    assert not decision.promoted
-    assert decision.interval == (0.0, 0.0)
-    assert {leader.version: leader.aliases for leader in leaders()} == {2: ("challenger",), 1: ("champion",)}
-    assert leaders()[0].decision == decision
-
-
-@pytest.mark.usefixtures("trained")
-def test_force_needs_a_reason_and_records_it(params: Params) -> None:
-    register(candidate(params, "1" * 40))
-    register(candidate(params, "0" * 40, weights="w1"))
-    with pytest.raises(ConfigError, match="needs a reason"):
-        promote(2, force=True, reason=" ")
-    decision = promote(2, force=True, reason="the champion's licence")
-    assert (decision.promoted, decision.forced) == (True, True)
-    assert "the champion's licence" in decision.reason
-    assert leaders()[0].aliases == ("challenger", "champion")
-
-
-@pytest.mark.usefixtures("trained")
-def test_rollback_swaps_champion_and_previous(params: Params) -> None:
-    register(candidate(params, "0" * 40))
-    with pytest.raises(ConfigError, match="no previous champion"):
-        rollback()
-    register(candidate(params, "1" * 40, weights="w1"))
-    assert rollback().version == 1
-    assert {leader.version: leader.aliases for leader in leaders()} == {2: ("challenger", "previous"), 1: ("champion",)}
-    assert rollback().version == 2
-
-
-@pytest.mark.usefixtures("trained")
-def test_promoting_a_version_that_is_not_there_names_those_that_are(params: Params) -> None:
-    register(candidate(params))
-    with pytest.raises(ConfigError, match="no leader version 7; known versions: 1"):
-        promote(7)
 
 
 def test_without_a_champion_its_folder_is_a_users_error(connection: Connection) -> None:
