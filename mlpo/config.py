@@ -125,6 +125,14 @@ class LeaderConfig(Section):
         if self.server is not None and self.server.serve is None:
             raise ValueError("server: a leader changes as it is trained and has no URL of its own; use serve: vllm")
         return self
+    quantize: Literal["8bit", "4bit"] | None = None
+    """Weights of linear layers in 8 or 4 bits (LLM.int8, NF4): less memory of a CUDA GPU, somewhat other answers."""
+
+    @model_validator(mode="after")
+    def _is_quantized_where_it_is_loaded(self) -> AgentConfig:
+        if self.quantize is not None and self.server is not None:
+            raise ValueError("quantize: a server chooses how it holds its weights; leave quantize out, or server")
+        return self
 
 
 class PrepareConfig(Section):

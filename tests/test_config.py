@@ -57,6 +57,12 @@ def test_every_parameter_has_a_meaning(name: str, meaning: str | None):
             "train_mlpo: lora and trainable_layers each choose what is trained; set one of them to null",
         ),
         ("train_sft.lora", {"rnk": 8}, "train_sft.lora.rnk is unknown; did you mean rank?"),
+        ("team.geo.quantize", "2bit", "team.geo.quantize: Input should be '8bit' or '4bit' (got '2bit')"),
+        (
+            "team.geo",
+            {"quantize": "4bit", "server": {"serve": "vllm"}},
+            "team.geo: quantize: a server chooses how it holds its weights; leave quantize out, or server",
+        ),
         ("prepare.source", "path", "prepare: source: path and path: <folder> go together; set both or neither"),
         ("prepare.revision", "abc", "prepare: revision is the hub's; set source: hub or leave it out"),
         ("prepare.families", ["all", "capital"], "prepare: families: [all] stands alone"),

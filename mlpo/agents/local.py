@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from transformers import AutoTokenizer
 
 from mlpo.agents.backend import Backend, OnAnswer
 from mlpo.config import ConfigError, RuntimeConfig
-from mlpo.models.load import EMBEDDED, LoadedModel, embedded_folder, load_model, model_identity, render
+from mlpo.models.load import EMBEDDED, LoadedModel, Quantization, embedded_folder, load_model, model_identity, render
 from mlpo.models.sample import Draw, Drawn, sample_tokens
 from mlpo.types import Completion, Message, Request
 
@@ -20,14 +20,20 @@ class LocalModels:
     """Models loaded into this process."""
 
     runtime: RuntimeConfig
+    quantize: Quantization | None = None
+
+    def quantized(self, how: Quantization) -> LocalModels:
+        """The same models with quantised weights."""
+        return replace(self, quantize=how)
 
     def identity(self, model: str, revision: str | None) -> str:
         """The weights' content identity, and the dtype where one is set."""
-        return f"{model_identity(model, revision)}:{self.runtime.dtype}"
+        return f"{model_identity(model, revision, self.quantize)}:{self.runtime.dtype}"
 
     def open(self, model: str, revision: str | None) -> Backend:
         """Load the model."""
-        loaded = load_model(model, revision, device=self.runtime.device, dtype=self.runtime.dtype)
+        runtime = self.runtime
+        loaded = load_model(model, revision, device=runtime.device, dtype=runtime.dtype, quantize=self.quantize)
         return LocalBackend(loaded, self.runtime.batch_tokens)
 
     def token_counter(self, model: str, revision: str | None) -> Callable[[Sequence[Message], str], tuple[int, int]]:

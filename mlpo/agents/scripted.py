@@ -19,6 +19,10 @@ class ScriptedModels:
         """A name is an identity."""
         return f"scripted:{model}@{revision}"
 
+    def quantized(self, how: str) -> ScriptedModels:
+        """A script has no weights."""
+        return self
+
     def open(self, model: str, revision: str | None) -> Backend:
         """One backend for all of them."""
         self.opened.append(self.identity(model, revision))

@@ -11,6 +11,7 @@ from mlpo.agents.cached import CachedBackend
 from mlpo.agents.ledger import GenerationLedger, MeteredBackend
 from mlpo.agents.served import ServedModels
 from mlpo.config import ServerConfig, digest
+from mlpo.models.load import Quantization
 from mlpo.types import LEADER, Completion, Message, Request
 
 TokenCounter = Callable[[Sequence[Message], str], tuple[int, int]]
@@ -32,7 +33,10 @@ class Source(Protocol):
 
 
 class Models(Source, Protocol):
-    """A source that can also count tokens without a model."""
+    """A source that can also quantise its models, and count tokens without one."""
+
+    def quantized(self, how: Quantization) -> Source:
+        """The same models with quantised weights."""
 
     def token_counter(self, model: str, revision: str | None) -> TokenCounter:
         """How the model counts (messages, completion): prompt tokens and completion tokens."""
@@ -78,12 +82,19 @@ class ModelShelf:
         self.dead: dict[str, str] = {}
         """Agents that stayed dead -> why."""
 
-    def backend(self, model: str, revision: str | None = None, server: ServerConfig | None = None) -> CachedBackend:
-        """The backend of this model, behind `server` if there is one."""
-        source = self._models if server is None else ServedModels(server)
-        named = (model, revision, "" if server is None else digest(server))
+    def backend(
+        self,
+        model: str,
+        revision: str | None = None,
+        server: ServerConfig | None = None,
+        quantize: Quantization | None = None,
+    ) -> CachedBackend:
+        """The backend of this model, behind `server` if there is one, else perhaps with quantised weights."""
+        own = self._models if quantize is None else self._models.quantized(quantize)
+        source = own if server is None else ServedModels(server)
+        named = (model, revision, (quantize or "") if server is None else digest(server))
         if named not in self._places:
-            self._places[named] = (source.identity(model, revision), named[-1])
+            self._places[named] = (source.identity(model, revision), "" if server is None else named[-1])
         place = self._places[named]
         if place not in self._backends:
 

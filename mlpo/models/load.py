@@ -14,8 +14,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from jinja2 import TemplateError
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging as transformers_logging
 
 from mlpo.config import ConfigError
@@ -29,6 +36,7 @@ EMBEDDED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110d
 WEIGHTS = "model.safetensors"
 
 DtypeName = Literal["auto", "float32", "bfloat16"]
+Quantization = Literal["8bit", "4bit"]
 
 
 @dataclass(frozen=True)
@@ -48,20 +56,22 @@ class LoadedModel:
         return int(self.model.config.get_text_config().max_position_embeddings)
 
 
-def model_identity(model: str, revision: str | None = None) -> str:
+def model_identity(model: str, revision: str | None = None, quantize: Quantization | None = None) -> str:
     """Name the weights without loading them.
 
-    A folder is named by its weights' bytes, so a leader trained twice to the same weights has one identity.
+    A folder is named by its weights' bytes, so a leader trained twice to the same weights has one identity. Quantised
+    weights are others.
 
     Raises:
         ConfigError: a local folder without safetensors weights, or the embedded package is not installed.
     """
+    suffix = f":{quantize}" if quantize else ""
     if model == EMBEDDED:
-        return f"embedded@{EMBEDDED_SHA256[:12]}"
+        return f"embedded@{EMBEDDED_SHA256[:12]}{suffix}"
     folder = Path(model)
     if folder.is_dir():
-        return f"folder@{weights_digest(folder)[:12]}"
-    return f"{model}@{revision or 'main'}"
+        return f"folder@{weights_digest(folder)[:12]}{suffix}"
+    return f"{model}@{revision or 'main'}{suffix}"
 
 
 def weights_digest(folder: Path) -> str:
@@ -77,22 +87,28 @@ def weights_digest(folder: Path) -> str:
 
 
 def load_model(
-    model: str, revision: str | None = None, *, device: str = "auto", dtype: DtypeName = "auto"
+    model: str,
+    revision: str | None = None,
+    *,
+    device: str = "auto",
+    dtype: DtypeName = "auto",
+    quantize: Quantization | None = None,
 ) -> LoadedModel:
     """Load a causal language model in evaluation mode, with attention that shares keys among query heads.
 
     Raises:
-        ConfigError: the model cannot be found; the message names it and says what to do.
+        ConfigError: the model cannot be found, or not quantised here; the message names it and says what to do.
     """
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     where = choose_device(device)
     kind = choose_dtype(dtype, where)
+    placed = quantised_on(where, kind, quantize) if quantize else {}
     source = str(embedded_folder()) if model == EMBEDDED else model
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
         network: Any = AutoModelForCausalLM.from_pretrained(
-            source, revision=revision, dtype=kind, attn_implementation=GROUPED_ATTENTION, use_safetensors=True
+            source, revision=revision, dtype=kind, attn_implementation=GROUPED_ATTENTION, use_safetensors=True, **placed
         )
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
@@ -101,7 +117,26 @@ def load_model(
             f"model {model!r} could not be loaded{offline}: {reason}. "
             "Name a folder with config.json, tokenizer and *.safetensors, a reachable hub id, or 'embedded'"
         ) from None
-    return LoadedModel(network.to(where).eval(), tokenizer, model_identity(model, revision), where, kind)
+    network = network if placed else network.to(where)
+    return LoadedModel(network.eval(), tokenizer, model_identity(model, revision, quantize), where, kind)
+
+
+def quantised_on(device: torch.device, dtype: torch.dtype, quantize: Quantization) -> dict[str, Any]:
+    """What `from_pretrained` is told: LLM.int8 (arXiv:2208.07339) or NF4 (arXiv:2305.14314), computed in `dtype`.
+
+    Raises:
+        ConfigError: the device is no CUDA GPU, or bitsandbytes is not installed.
+    """
+    if device.type != "cuda":
+        raise ConfigError(
+            f"quantize: {quantize} needs a CUDA GPU, and this runs on {device}; set runtime.device or leave it out"
+        )
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise ConfigError(f"quantize: {quantize} needs bitsandbytes: pip install 'mlpo[gpu]', or leave quantize out")
+    how: dict[str, Any] = {"load_in_8bit": True}
+    if quantize == "4bit":
+        how = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
+    return {"quantization_config": BitsAndBytesConfig(**how), "device_map": {"": device}}
 
 
 def choose_device(device: str) -> torch.device:
@@ -190,11 +225,21 @@ def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> t
     """Chat messages -> prompt token ids, ending where the model's turn begins.
 
     Control tokens written inside a message are taken as text: a proposal cannot open or close a turn.
+
+    Raises:
+        ConfigError: the template refuses the messages, as Gemma's does a system message, or there is none.
     """
     specials = sorted((t for t in tokenizer.all_special_tokens), key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, specials))) if specials else None
     turns = [{"role": m.role, "content": pattern.sub(_defuse, m.content) if pattern else m.content} for m in messages]
-    text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    try:
+        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    except (TemplateError, ValueError) as error:
+        told = " ".join(str(error).split())
+        raise ConfigError(
+            f"the chat template of {tokenizer.name_or_path} refuses {', '.join(m.role for m in messages)}: {told}; "
+            "leave the agent's `system` out if that is what it refuses, or name an instruction-tuned model"
+        ) from None
     return tuple(tokenizer.encode(str(text), add_special_tokens=False))
 
 

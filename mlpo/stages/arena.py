@@ -111,7 +111,7 @@ def _play_contest(
     contest: Contest, problems: Sequence[Problem], shelf: ModelShelf, params: Params
 ) -> dict[str, list[Graded]]:
     """Run one leader's strategies together, so that what they ask goes out in large batches."""
-    backends = {name: shelf.backend(agent.model, agent.revision, agent.server) for name, agent in params.team.items()}
+    backends = {n: shelf.backend(a.model, a.revision, a.server, a.quantize) for n, a in params.team.items()}
     if contest.model is not None:
         backends[LEADER] = shelf.backend(contest.model, contest.revision, params.leader.server)
     runs = (strategy(problem) for problem in problems for strategy in contest.strategies.values())

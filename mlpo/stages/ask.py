@@ -47,7 +47,10 @@ def run(params: Params, question: str, *, models: Models | None = None, console:
     screen = console or Console()
     screen.print(f"[bold]{escape(problem.question)}[/]   [dim]{title}, {len(params.team)} agents[/]")
     with closing(shelf):
-        backends = {n: shelf.backend(agent.model, agent.revision, agent.server) for n, agent in params.team.items()}
+        backends = {
+            n: shelf.backend(agent.model, agent.revision, agent.server, agent.quantize)
+            for n, agent in params.team.items()
+        }
         backends[LEADER] = shelf.backend(str(folder))
         (transcript,) = run_strategies([team_strategy(params, team_prompts(params))(problem)], backends)
     for number, exchange in enumerate(transcript.rounds):

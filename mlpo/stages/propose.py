@@ -56,7 +56,7 @@ def run(params: Params, agent: str, *, models: Models | None = None) -> None:
         source = models or LocalModels(params.runtime)
         config = params.team[agent]
         with closing(ModelShelf(source, store, request_key, ledger=clock.ledger, on_done=advance)) as shelf:
-            backend = shelf.backend(config.model, config.revision, config.server)
+            backend = shelf.backend(config.model, config.revision, config.server, config.quantize)
             backend.check(proposal_requests(params, agent))
             places, failures = _ask(backend, proposal_requests(params, agent))
         if len(failures) == total:

@@ -147,7 +147,10 @@ def _roller(params: Params, shelf: ModelShelf) -> Roller:
     config = params.train_mlpo
     refresh = None
     if config.rounds_in_training:
-        backends = {n: shelf.backend(agent.model, agent.revision, agent.server) for n, agent in params.team.items()}
+        backends = {
+            n: shelf.backend(agent.model, agent.revision, agent.server, agent.quantize)
+            for n, agent in params.team.items()
+        }
         refresh = NextRound(params, team_prompts(params), backends, is_equivalent)
     return Roller(
         group_size=config.group_size,

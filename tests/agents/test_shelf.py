@@ -10,8 +10,10 @@ import pytest
 
 from mlpo.agents.backend import Backend
 from mlpo.agents.ledger import GenerationLedger
+from mlpo.agents.local import LocalModels
 from mlpo.agents.scripted import ScriptedBackend, ScriptedModels
 from mlpo.agents.shelf import ModelShelf
+from mlpo.config import ConfigError, RuntimeConfig
 from mlpo.types import Completion, Message, Request, Sampling
 
 REQUEST = Request("p", "geo", (Message("user", "hi"),), Sampling(), seed=0)
@@ -47,6 +49,14 @@ def test_the_same_request_to_another_model_is_another_completion() -> None:
     for name in ("one", "two", "one"):
         shelf.backend(name).generate([REQUEST])
     assert models.backend.num_generations == 2
+
+
+def test_quantised_weights_are_another_model_and_refused_without_a_gpu() -> None:
+    shelf = ModelShelf(LocalModels(RuntimeConfig(device="cpu")), {}, key, ledger=GenerationLedger())
+    whole, small = shelf.backend("embedded"), shelf.backend("embedded", None, None, "4bit")
+    assert whole.key(REQUEST) != small.key(REQUEST)
+    with pytest.raises(ConfigError, match="quantize: 4bit needs a CUDA GPU"):
+        small.generate([REQUEST])
 
 
 @pytest.mark.parametrize(("max_loaded", "opened"), [(1, "abab"), (2, "ab")])
