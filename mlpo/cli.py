@@ -72,11 +72,26 @@ def _stage(name: str, *arguments: str) -> None:
     importlib.import_module(f"mlpo.stages.{name}").run(_params(), *arguments)
 
 
+def _evaluate_again(version: str) -> None:
+    from mlpo.stages import reevaluate
+    from mlpo.tracking.registry import version_number
+
+    reevaluate.run(_params(), version_number(version))
+
+
 def _add_stage(name: str, meaning: str) -> None:
     if name == "propose":
 
         def command(agent: Annotated[str, typer.Argument(help="A name from `team` in params.yaml.")]) -> None:
             _stage("propose", agent)
+    elif name == "evaluate":
+
+        def command(  # type: ignore[misc]
+            leader: Annotated[
+                str | None, typer.Option(metavar="VERSION", help="A registered leader and its own team instead.")
+            ] = None,
+        ) -> None:
+            _stage("evaluate") if leader is None else _evaluate_again(leader)
     else:
 
         def command() -> None:  # type: ignore[misc]

@@ -61,6 +61,7 @@ def _candidate(params: Params) -> Candidate:
         evaluation=Evaluation.of({g.problem.id: g.correct for g in graded}, metrics["strategies"][LEADER]),
         metrics=metrics,
         table=readme_table(metrics, confidence=params.evaluate.confidence),
+        team=team_prompts(params),
         example=leader_messages(graded[0].problem, shown),
     )
 

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from mlpo.config import Params, digest
+from mlpo.method.prompts import AgentPrompt
 from mlpo.tracking.evaluations import write_evaluation
 from mlpo.tracking.gate import Evaluation
 from mlpo.types import Message
 
+PARAMS_FILE, TEAM_FILE = "params.json", "team.json"
+"""All parameters, and the team's prompts with their worked examples: with them the leader can be played anywhere."""
 LICENCES = {"embedded": "apache-2.0"}
 """By base model; another model's licence is what its own card says."""
 
@@ -69,6 +72,8 @@ class Candidate:
     """All of metrics.json."""
     table: str
     """The evaluation as a Markdown table."""
+    team: Sequence[AgentPrompt]
+    """What its agents are shown."""
     example: Sequence[Message]
     """One prompt as it was evaluated."""
 
@@ -100,10 +105,12 @@ class Candidate:
         }
 
     def write_description(self, folder: Path) -> None:
-        """Write the model card, the per-problem scores, all metrics and an input example."""
+        """Write the model card, the per-problem scores, all metrics and parameters, the team and an input example."""
         (folder / "README.md").write_text(self._card(), encoding="utf-8")
         write_evaluation(folder, self.evaluation)
         _write_json(folder / "metrics.json", self.metrics)
+        _write_json(folder / PARAMS_FILE, self.params.model_dump(mode="json", by_alias=True))
+        _write_json(folder / TEAM_FILE, [asdict(agent) for agent in self.team])
         _write_json(folder / "input_example.json", {"messages": [asdict(message) for message in self.example]})
 
     def _card(self) -> str:

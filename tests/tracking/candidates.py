@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlpo.config import Params
+from mlpo.method.prompts import AgentPrompt
 from mlpo.tracking.candidate import Candidate
 from mlpo.tracking.gate import Evaluation
 from mlpo.tracking.register import Registration, register_leader
@@ -37,6 +38,7 @@ def candidate(
         evaluation=Evaluation.of({f"{prefix}{i}": flag == "1" for i, flag in enumerate(flags)}, leader),
         metrics={"strategies": {"leader": leader}},
         table="| strategy | accuracy |",
+        team=[AgentPrompt(name, "") for name in params.team],
         example=(Message("user", "Capital of France?"),),
     )
 
