@@ -11,10 +11,27 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 ALL_FAMILIES = "all"
 """In `prepare.families`: every family of the benchmark."""
+
+RIVALS = (
+    "debate",
+    "mixture_of_agents",
+    "corex_discuss",
+    "corex_review",
+    "corex_retrieve",
+    "lessons",
+    "deferral",
+    "majority_vote_equal_generations",
+    "majority_vote_equal_tokens",
+    "self_consistency_equal_generations",
+    "self_consistency_equal_tokens",
+)
+"""Strategies that are played beside the leader where `evaluate.rivals` asks for them (docs/strategies.md)."""
+NEED_COLLEAGUES = frozenset({"debate", "corex_discuss", "corex_review"})
+"""Rivals that make no sense with a team of one."""
 
 AgentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
 
@@ -108,6 +125,14 @@ class AgentConfig(Section):
     sampling: SamplingConfig = SamplingConfig()
     server: ServerConfig | None = None
     """The server that answers for the model, by the name `model`; null loads it into the stage's own process."""
+    quantize: Literal["8bit", "4bit"] | None = None
+    """Weights of linear layers in 8 or 4 bits (LLM.int8, NF4): less memory of a CUDA GPU, somewhat other answers."""
+
+    @model_validator(mode="after")
+    def _is_quantized_where_it_is_loaded(self) -> AgentConfig:
+        if self.quantize is not None and self.server is not None:
+            raise ValueError("quantize: a server chooses how it holds its weights; leave quantize out, or server")
+        return self
 
 
 class LeaderConfig(Section):
@@ -124,14 +149,6 @@ class LeaderConfig(Section):
     def _is_served_from_here(self) -> LeaderConfig:
         if self.server is not None and self.server.serve is None:
             raise ValueError("server: a leader changes as it is trained and has no URL of its own; use serve: vllm")
-        return self
-    quantize: Literal["8bit", "4bit"] | None = None
-    """Weights of linear layers in 8 or 4 bits (LLM.int8, NF4): less memory of a CUDA GPU, somewhat other answers."""
-
-    @model_validator(mode="after")
-    def _is_quantized_where_it_is_loaded(self) -> AgentConfig:
-        if self.quantize is not None and self.server is not None:
-            raise ValueError("quantize: a server chooses how it holds its weights; leave quantize out, or server")
         return self
 
 
@@ -199,6 +216,19 @@ class DemonstrateConfig(Section):
     """Share of demonstrations without a team block."""
 
 
+class LoraConfig(Section):
+    """Low-rank adapters (arXiv:2106.09685) that are trained instead of the weights, and merged into them at the end."""
+
+    rank: int = Field(16, ge=1, le=1024)
+    """Each adapter holds (inputs + outputs) x rank weights; gradients and Adam's state are of that size."""
+    alpha: float = Field(32.0, gt=0)
+    """What an adapter adds is scaled by alpha / rank."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of an adapter's inputs that are dropped in training."""
+    target_modules: tuple[str, ...] = ()
+    """Names of the linear layers that get one, such as q_proj; empty is every linear layer but the head."""
+
+
 class TrainSftConfig(Section):
     """Stage `train_sft`: the warm start."""
 
@@ -216,21 +246,15 @@ class TrainSftConfig(Section):
     """Gradients longer than this are cut to it."""
     trainable_layers: int | None = Field(None, ge=1)
     """Train only the last n decoder layers and the final norm; null trains all. Fewer cost less time and memory."""
-class LoraConfig(Section):
-    """Low-rank adapters (arXiv:2106.09685) that are trained instead of the weights, and merged into them at the end."""
-
-    rank: int = Field(16, ge=1, le=1024)
-    """Each adapter holds (inputs + outputs) x rank weights; gradients and Adam's state are of that size."""
-    alpha: float = Field(32.0, gt=0)
-    """What an adapter adds is scaled by alpha / rank."""
-    dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of an adapter's inputs that are dropped in training."""
-    target_modules: tuple[str, ...] = ()
-    """Names of the linear layers that get one, such as q_proj; empty is every linear layer but the head."""
-
-
+    lora: LoraConfig | None = None
+    """Train low-rank adapters of all layers instead of weights; null trains weights. Not with trainable_layers."""
     save_steps: int = Field(10, ge=1)
     """Optimizer steps between checkpoints."""
+
+    @model_validator(mode="after")
+    def _trains_one_part(self) -> TrainSftConfig:
+        _check_one_part(self.lora, self.trainable_layers)
+        return self
 
 
 class TrainMlpoConfig(Section):
@@ -246,16 +270,9 @@ class TrainMlpoConfig(Section):
     """1e-6 suits 7B models; small models want more."""
     warmup_steps: int = Field(0, ge=0)
     """Optimizer steps over which the rate rises; it stays constant after."""
-    lora: LoraConfig | None = None
-    """Train low-rank adapters of all layers instead of weights; null trains weights. Not with trainable_layers."""
     temperature: float = Field(1.0, gt=0, le=5)
     """Sampling temperature of the roll-outs."""
     max_completion_tokens: int = Field(48, ge=1)
-    @model_validator(mode="after")
-    def _trains_one_part(self) -> TrainSftConfig:
-        _check_one_part(self.lora, self.trainable_layers)
-        return self
-
     """L: longest leader completion, and the constant the loss is divided by in dr_grpo."""
     loss_type: Literal["dr_grpo", "grpo"] = "dr_grpo"
     """dr_grpo divides by the constant L (arXiv:2503.20783); grpo by each completion's length (arXiv:2402.03300)."""
@@ -287,6 +304,8 @@ class TrainMlpoConfig(Section):
     """Gradients longer than this are cut to it."""
     trainable_layers: int | None = Field(None, ge=1)
     """Train only the last n decoder layers; null trains all."""
+    lora: LoraConfig | None = None
+    """Train low-rank adapters of all layers instead of weights; null trains weights. Not with trainable_layers."""
     save_steps: int = Field(8, ge=1)
     """Optimizer steps between checkpoints."""
     max_zero_reward_steps: int = Field(8, ge=1)
@@ -298,25 +317,6 @@ class TrainMlpoConfig(Section):
     max_reward_errors: float = Field(0.05, ge=0, le=1)
     """Guard: stop when a larger share of rewards raised."""
 
-
-class EvaluateConfig(Section):
-    """Stage `evaluate`: every strategy on the test problems."""
-
-    max_dead_agents: int = Field(0, ge=0)
-    """Agents that may stay dead while evaluation goes on without their answers; one more ends it with exit code 75."""
-    lora: LoraConfig | None = None
-    """Train low-rank adapters of all layers instead of weights; null trains weights. Not with trainable_layers."""
-    self_consistency_samples: int = Field(0, ge=0)
-    """Samples of the untrained leader for self-consistency; 0 leaves the strategy out."""
-    num_traces: int = Field(8, ge=0)
-    """Test transcripts logged as MLflow traces."""
-    bootstrap_samples: int = Field(10000, ge=100)
-    """Resamples of the paired bootstrap."""
-    confidence: float = Field(0.95, gt=0.5, lt=1)
-    """Level of every interval."""
-
-
-class RegisterConfig(Section):
     @model_validator(mode="after")
     def _trains_one_part(self) -> TrainMlpoConfig:
         _check_one_part(self.lora, self.trainable_layers)
@@ -327,6 +327,41 @@ def _check_one_part(lora: LoraConfig | None, trainable_layers: int | None) -> No
     if lora is not None and trainable_layers is not None:
         raise ValueError("lora and trainable_layers each choose what is trained; set one of them to null")
 
+
+class EvaluateConfig(Section):
+    """Stage `evaluate`: every strategy on the test problems."""
+
+    max_dead_agents: int = Field(0, ge=0)
+    """Agents that may stay dead while evaluation goes on without their answers; one more ends it with exit code 75."""
+    self_consistency_samples: int = Field(0, ge=0)
+    """Samples of the untrained leader for self-consistency; 0 leaves the strategy out."""
+    rivals: tuple[str, ...] = ()
+    """More strategies to compare with: names from docs/strategies.md, such as debate; each costs its generations."""
+    rival_rounds: int = Field(2, ge=1, le=20)
+    """Rounds of debate, corex_discuss and lessons, and layers of mixture_of_agents."""
+    rival_lessons: int = Field(3, ge=1)
+    """Lessons the bank of the rival `lessons` holds."""
+    num_traces: int = Field(8, ge=0)
+    """Test transcripts logged as MLflow traces."""
+    bootstrap_samples: int = Field(10000, ge=100)
+    """Resamples of the paired bootstrap."""
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    """Level of every interval."""
+
+    @field_validator("rivals")
+    @classmethod
+    def _rivals_are_known(cls, rivals: tuple[str, ...]) -> tuple[str, ...]:
+        for name in rivals:
+            if name not in RIVALS:
+                close = difflib.get_close_matches(name, RIVALS, n=1)
+                mend = f"did you mean {close[0]}?" if close else f"there are {', '.join(RIVALS)}"
+                raise ValueError(f"{name} is unknown; {mend}")
+        if len(set(rivals)) < len(rivals):
+            raise ValueError("a rival is named twice; name each once")
+        return rivals
+
+
+class RegisterConfig(Section):
     """Stage `register`: a version of the registered model `leader`, and the gate to `champion`."""
 
     min_improvement: float = 0.0
@@ -377,6 +412,9 @@ class Params(Section):
         unknown = {f for a in self.team.values() for f in a.shots} - set(self.prepare.families)
         if unknown and self.prepare.families != (ALL_FAMILIES,):
             raise ValueError(f"shots name families that prepare.families does not hold: {', '.join(sorted(unknown))}")
+        alone = sorted(NEED_COLLEAGUES & set(self.evaluate.rivals)) if len(self.team) == 1 else []
+        if alone:
+            raise ValueError(f"evaluate.rivals: {', '.join(alone)} need a team of at least 2 agents; leave them out")
         return self
 
 
