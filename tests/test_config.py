@@ -11,7 +11,17 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from mlpo.config import AgentConfig, ConfigError, LoraConfig, Params, ServerConfig, digest, load_params, parse_params
+from mlpo.config import (
+    RIVALS,
+    AgentConfig,
+    ConfigError,
+    LoraConfig,
+    Params,
+    ServerConfig,
+    digest,
+    load_params,
+    parse_params,
+)
 
 ROOT = Path(__file__).parents[1]
 RAW: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
@@ -66,6 +76,9 @@ def test_every_parameter_has_a_meaning(name: str, meaning: str | None):
         ("prepare.source", "path", "prepare: source: path and path: <folder> go together; set both or neither"),
         ("prepare.revision", "abc", "prepare: revision is the hub's; set source: hub or leave it out"),
         ("prepare.families", ["all", "capital"], "prepare: families: [all] stands alone"),
+        ("evaluate.rivals", ["debat"], "params.yaml: evaluate.rivals: debat is unknown; did you mean debate?"),
+        ("evaluate.rivals", ["oracle"], "evaluate.rivals: oracle is unknown; there are debate, mixture_of_agents,"),
+        ("evaluate.rivals", ["debate", "debate"], "evaluate.rivals: a rival is named twice; name each once"),
         ("team.geo.shots", {"history": 1}, "shots name families that prepare.families does not hold: history"),
     ],
 )
@@ -115,6 +128,20 @@ def test_a_wrong_server_is_one_line_that_names_the_key_and_tells_no_secret(serve
 def test_a_leader_has_no_url_of_its_own():
     with pytest.raises(ConfigError, match=r"leader: server: a leader changes as it is trained.*use serve: vllm"):
         parse_params(changed("leader.server", {"urls": [URL]}))
+
+
+def test_a_team_of_one_has_nobody_to_debate_with():
+    raw = changed("evaluate.rivals", ["deferral", "debate"])
+    parse_params(raw)
+    raw["team"] = {"geo": raw["team"]["geo"]}
+    with pytest.raises(ConfigError, match=r"evaluate.rivals: debate need a team of at least 2 agents; leave them out"):
+        parse_params(raw)
+
+
+def test_the_docs_explain_every_rival():
+    rows = [line for line in (ROOT / "docs/strategies.md").read_text().splitlines() if line.startswith("| `")]
+    named = [row.split("`")[1] for row in rows]
+    assert [name for name in named if name in RIVALS] == list(RIVALS)
 
 
 def test_all_mistakes_are_told_at_once():

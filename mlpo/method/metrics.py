@@ -128,9 +128,9 @@ def paired_difference(
 
 
 def strategy_metrics(
-    graded: Sequence[Graded], *, confidence: float = 0.95, num_rounds: int | None = None
+    graded: Sequence[Graded], *, confidence: float = 0.95, generations: int | None = None
 ) -> dict[str, Any]:
-    """One strategy's entry under "strategies"; `num_rounds` is what it would take without early stop.
+    """One strategy's entry under "strategies"; `generations` a problem are what it would take without early stop.
 
     Raises:
         ValueError: no transcripts.
@@ -155,7 +155,7 @@ def strategy_metrics(
         "prompt_tokens": _rounded(sum(c.prompt_tokens for c in completions) / n),
         "completion_tokens": _rounded(sum(c.completion_tokens for c in completions) / n),
         "generations_by_model": {model: _rounded(count / n) for model, count in sorted(by_model.items())},
-        "generations_saved": _rounded(sum(_saved(t, num_rounds) for t in transcripts) / n),
+        "generations_saved": _rounded(generations - len(completions) / n) if generations else 0.0,
         "by_round": _by_round(graded),
         "by_family": _accuracy_by(graded, lambda g: g.problem.family),
         "by_num_correct": _by_num_correct(graded),
@@ -194,7 +194,7 @@ def evaluation_metrics(
     *,
     best_single: str,
     first: str = "leader",
-    num_rounds: int | None = None,
+    generations: Mapping[str, int] | None = None,
     num_samples: int = 10_000,
     confidence: float = 0.95,
     seed: int,
@@ -203,7 +203,11 @@ def evaluation_metrics(
 
     `first` is compared with every other strategy; `leader_vs_best_single` repeats the comparison with the agent
     `best_single`, which the caller chose on training problems.
+
+    Args:
+        generations: strategy -> completions per problem, if nothing stops early; what is missing saves nothing.
     """
+    planned = generations or {}
     rivals = {name: name for name in graded if name != first}
     if f"single:{best_single}" in graded:
         rivals["best_single"] = f"single:{best_single}"
@@ -214,7 +218,8 @@ def evaluation_metrics(
         for name, rival in rivals.items()
     }
     strategies = {
-        name: strategy_metrics(rows, confidence=confidence, num_rounds=num_rounds) for name, rows in graded.items()
+        name: strategy_metrics(rows, confidence=confidence, generations=planned.get(name))
+        for name, rows in graded.items()
     }
     return {"strategies": strategies, "paired": paired, "best_single": best_single}
 
@@ -245,15 +250,6 @@ def _accuracy_by(graded: Sequence[Graded], key: Callable[[Graded], str]) -> dict
 
 def _first_draft_correct(graded: Graded) -> bool:
     return graded.transcript.rounds[0].draft is not None and graded.rounds_correct[0]
-
-
-def _saved(transcript: Transcript, num_rounds: int | None) -> int:
-    """Generations that early stop saved: those of the rounds that were not held."""
-    if num_rounds is None or not transcript.rounds or transcript.rounds[0].draft is None:
-        return 0
-    if not transcript.rounds[0].proposals:  # solo: one generation is the plan
-        return 0
-    return (num_rounds - len(transcript.rounds)) * (len(transcript.rounds[0].proposals) + 1)
 
 
 def _share(flags: Iterable[bool]) -> dict[str, float]:

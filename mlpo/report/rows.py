@@ -7,7 +7,16 @@ from typing import Any, NamedTuple
 
 _LABELS = {
     "majority_vote": "majority vote",
+    "majority_vote_equal_generations": "vote at equal generations",
+    "majority_vote_equal_tokens": "vote at equal tokens",
     "self_consistency": "self-consistency",
+    "self_consistency_equal_generations": "self-consistency at equal generations",
+    "self_consistency_equal_tokens": "self-consistency at equal tokens",
+    "mixture_of_agents": "Mixture-of-Agents",
+    "corex_discuss": "Corex discuss",
+    "corex_review": "Corex review",
+    "corex_retrieve": "Corex retrieve",
+    "deferral": "deferring leader",
     "untrained_leader": "untrained leader + team",
     "sft_leader": "SFT leader + team",
     "sft_leader_solo": "SFT leader alone",
@@ -15,7 +24,8 @@ _LABELS = {
     "leader_solo": "MLPO leader alone",
     "oracle_any": "oracle",
 }
-_BEFORE_OTHERS = ("majority_vote", "self_consistency")
+_BUDGETS = ("", "_equal_generations", "_equal_tokens")
+_BEFORE_OTHERS = tuple(name + budget for name in ("majority_vote", "self_consistency") for budget in _BUDGETS)
 _AFTER_OTHERS = ("untrained_leader", "sft_leader", "sft_leader_solo", "leader", "leader_solo", "oracle_any")
 _RIVALS = ("majority_vote", "best_single", "untrained_leader", "sft_leader", "leader_solo")
 """What the leader is compared with first; the rest follows by name."""

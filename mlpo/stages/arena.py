@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from mlpo.agents.ledger import GenerationLedger
@@ -17,8 +18,10 @@ from mlpo.layout import MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, WORK, proposals_
 from mlpo.method.baselines import ORACLE, oracle_any
 from mlpo.method.metrics import Graded, grade
 from mlpo.method.selection import best_agent
+from mlpo.stages.entrants import Contest
 from mlpo.stages.proposals import read_proposal_sets
-from mlpo.stages.strategies import Contest, contests
+from mlpo.stages.rivals import rivals_at_equal_tokens
+from mlpo.stages.strategies import contests
 from mlpo.stages.team import team_prompts
 from mlpo.store import CompletionStore, read_jsonl, read_kept, request_key, write_jsonl_atomic
 from mlpo.types import LEADER, Completion, Problem, Transcript
@@ -35,11 +38,19 @@ class Arena:
     """The team's first proposals for the test problems, by content key."""
     best_single: str
     """The agent that was best on training problems."""
+    at_equal_tokens: Callable[[Mapping[str, int]], Contest]
+    """Tokens that the leader spent, by problem -> what is played last, at as many."""
+
+    @property
+    def generations(self) -> dict[str, int]:
+        """Strategy -> completions per problem, if nothing stops early; those at equal tokens are left out."""
+        return {name: entrant.generations for contest in self.plan for name, entrant in contest.entrants.items()}
 
     @property
     def num_completions(self) -> int:
-        """How many completions the whole plan takes, if nothing stops early."""
-        return len(self.problems) * sum(contest.generations for contest in self.plan)
+        """How many completions all takes, if nothing stops early and equal tokens buy equal generations."""
+        last = self.at_equal_tokens({})
+        return len(self.problems) * sum(contest.generations for contest in (*self.plan, last))
 
 
 class Played(NamedTuple):
@@ -64,8 +75,9 @@ def read_arena(params: Params) -> Arena:
         if not folder.is_dir():
             raise ConfigError(f"{folder}: no leader here; run `mlpo {stage}`, or `dvc repro` for all that is missing")
     sets = read_proposal_sets(tuple(params.team), equivalent=is_equivalent)
-    plan = tuple(contests(params, team_prompts(params), sets))
-    return Arena(problems, plan, _round_0(params, problems), best_agent(sets))
+    team = team_prompts(params)
+    last = partial(rivals_at_equal_tokens, params, team, sets)
+    return Arena(problems, tuple(contests(params, team, sets)), _round_0(params, problems), best_agent(sets), last)
 
 
 def play(
@@ -98,6 +110,8 @@ def play(
         with closing(shelf):
             for contest in arena.plan:
                 graded |= _play_contest(contest, arena.problems, shelf, params)
+            last = arena.at_equal_tokens(_tokens(graded[LEADER]))
+            graded |= _play_contest(last, arena.problems, shelf, params) if last.entrants else {}
     return Played(graded, shelf.dead)
 
 
@@ -107,6 +121,11 @@ def _round_0(params: Params, problems: Sequence[Problem]) -> dict[str, Completio
     return {key: completion for key, completion in rows if completion.problem_id in wanted}
 
 
+def _tokens(graded: Sequence[Graded]) -> dict[str, int]:
+    """What a strategy spent, by problem: prompts and completions."""
+    return {g.problem.id: sum(c.prompt_tokens + c.completion_tokens for c in g.transcript.completions) for g in graded}
+
+
 def _play_contest(
     contest: Contest, problems: Sequence[Problem], shelf: ModelShelf, params: Params
 ) -> dict[str, list[Graded]]:
@@ -114,8 +133,8 @@ def _play_contest(
     backends = {n: shelf.backend(a.model, a.revision, a.server, a.quantize) for n, a in params.team.items()}
     if contest.model is not None:
         backends[LEADER] = shelf.backend(contest.model, contest.revision, params.leader.server)
-    runs = (strategy(problem) for problem in problems for strategy in contest.strategies.values())
-    played: dict[str, list[Transcript]] = {name: [] for name in contest.strategies}
+    runs = (entrant.strategy(problem) for problem in problems for entrant in contest.entrants.values())
+    played: dict[str, list[Transcript]] = {name: [] for name in contest.entrants}
     for transcript in stream_strategies(runs, backends):
         played[transcript.strategy].append(transcript)
     if "majority_vote" in played:

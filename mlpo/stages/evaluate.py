@@ -73,7 +73,7 @@ def metrics_of(params: Params, arena: Arena, graded: Mapping[str, Sequence[Grade
     return evaluation_metrics(
         graded,
         best_single=arena.best_single,
-        num_rounds=params.rounds.num_rounds,
+        generations=arena.generations,
         num_samples=params.evaluate.bootstrap_samples,
         confidence=params.evaluate.confidence,
         seed=params.seed,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from mlpo.config import Params
@@ -13,42 +13,21 @@ from mlpo.method.examples import worked_examples
 from mlpo.method.prompts import AgentPrompt
 from mlpo.method.rounds import leader_rounds
 from mlpo.method.selection import ProposalSet
+from mlpo.stages.entrants import NUM_EXAMPLES, SELF_CONSISTENCY_SAMPLING, Contest, Entrant, leader_sampling
+from mlpo.stages.rivals import leader_generations, rivals
 from mlpo.stages.team import team_sampling
-from mlpo.types import LEADER, Sampling, Strategy, StrategyRun
-
-NUM_EXAMPLES = 4
-"""Worked examples of its form that the untrained leader is shown; more crowd out a small model's context."""
-SELF_CONSISTENCY_SAMPLING = Sampling(temperature=0.7, top_p=0.95)
-"""As in arXiv:2203.11171, section 3.1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contest:
-    """Strategies that are run together, since they ask the same leader."""
-
-    model: str | None
-    """The leader's model, or None where no leader is asked."""
-    revision: str | None
-    strategies: Mapping[str, Strategy]
-    generations: int
-    """Completions per problem, if nothing stops early."""
+from mlpo.types import LEADER, StrategyRun
 
 
 def contests(params: Params, team: Sequence[AgentPrompt], sets: Sequence[ProposalSet]) -> list[Contest]:
-    """Everything `evaluate` runs, leader by leader."""
-    size, samples = len(team), params.evaluate.self_consistency_samples
-    rounds = params.rounds.num_rounds * (size + 1)
+    """Everything `evaluate` runs, leader by leader, but what needs to know first what the leader spent."""
+    untrained = _untrained(params, team, sets) | rivals(params, team, sets)
     return [
-        Contest(None, None, _without_leader(params, team), 2 * size),
-        Contest(params.leader.model, params.leader.revision, _untrained(params, team, sets), rounds + samples),
-        Contest(str(SFT_LEADER), None, _trained(params, team, "sft_leader"), rounds + 1),
-        Contest(str(MLPO_LEADER), None, _trained(params, team, LEADER), rounds + 1),
+        Contest(None, None, _without_leader(params, team)),
+        Contest(params.leader.model, params.leader.revision, untrained),
+        Contest(str(SFT_LEADER), None, _trained(params, team, "sft_leader")),
+        Contest(str(MLPO_LEADER), None, _trained(params, team, LEADER)),
     ]
-
-
-def leader_sampling(params: Params) -> Sampling:
-    """A leader that is judged answers greedily."""
-    return Sampling(temperature=0.0, top_p=1.0, max_tokens=params.rounds.max_draft_tokens)
 
 
 def team_strategy(params: Params, team: Sequence[AgentPrompt]) -> Callable[..., StrategyRun]:
@@ -65,34 +44,38 @@ def team_strategy(params: Params, team: Sequence[AgentPrompt]) -> Callable[..., 
     )
 
 
-def _without_leader(params: Params, team: Sequence[AgentPrompt]) -> dict[str, Strategy]:
+def _without_leader(params: Params, team: Sequence[AgentPrompt]) -> dict[str, Entrant]:
     sampling = team_sampling(params)
-    singles: dict[str, Strategy] = {
-        f"single:{agent.name}": partial(single_agent, agent=agent, sampling=sampling[agent.name], seed=params.seed)
+    singles = {
+        f"single:{agent.name}": Entrant(
+            partial(single_agent, agent=agent, sampling=sampling[agent.name], seed=params.seed), 1
+        )
         for agent in team
     }
-    return {**singles, "majority_vote": partial(majority_vote, team=team, sampling=sampling, seed=params.seed)}
+    vote = Entrant(partial(majority_vote, team=team, sampling=sampling, seed=params.seed), len(team))
+    return {**singles, "majority_vote": vote}
 
 
-def _untrained(params: Params, team: Sequence[AgentPrompt], sets: Sequence[ProposalSet]) -> dict[str, Strategy]:
+def _untrained(params: Params, team: Sequence[AgentPrompt], sets: Sequence[ProposalSet]) -> dict[str, Entrant]:
     """The untrained leader gets a fair chance: worked examples of the form, and its last line counts without tags."""
     name = "untrained_leader"
     examples = worked_examples(sets, NUM_EXAMPLES, params.seed)
-    strategies: dict[str, Strategy] = {
-        name: partial(team_strategy(params, team), name=name, examples=examples, lenient=True)
-    }
-    if params.evaluate.self_consistency_samples:
-        strategies["self_consistency"] = partial(
+    rounds = partial(team_strategy(params, team), name=name, examples=examples, lenient=True)
+    entrants = {name: Entrant(rounds, leader_generations(params))}
+    if samples := params.evaluate.self_consistency_samples:
+        consistent = partial(
             self_consistency,
-            num_samples=params.evaluate.self_consistency_samples,
+            num_samples=samples,
             leader_sampling=replace(SELF_CONSISTENCY_SAMPLING, max_tokens=params.rounds.max_draft_tokens),
             seed=params.seed,
             examples=worked_examples(sets, NUM_EXAMPLES, params.seed, solo=True),
             lenient=True,
         )
-    return strategies
+        entrants["self_consistency"] = Entrant(consistent, samples)
+    return entrants
 
 
-def _trained(params: Params, team: Sequence[AgentPrompt], name: str) -> dict[str, Strategy]:
+def _trained(params: Params, team: Sequence[AgentPrompt], name: str) -> dict[str, Entrant]:
     solo = partial(solo_leader, leader_sampling=leader_sampling(params), seed=params.seed, name=f"{name}_solo")
-    return {name: partial(team_strategy(params, team), name=name), f"{name}_solo": solo}
+    rounds = partial(team_strategy(params, team), name=name)
+    return {name: Entrant(rounds, leader_generations(params)), f"{name}_solo": Entrant(solo, 1)}

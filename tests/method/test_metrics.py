@@ -142,7 +142,7 @@ def test_truncated_and_failed_generations_are_shares_of_generations():
 
 def test_early_stop_saves_generations_and_keeps_the_answer_for_later_rounds():
     rows = [played(0, ("555", "5"), ("555", "5")), played(1, ("555", "5"), ("555", "5"), ("555", "4"), ("555", "4"))]
-    metrics = strategy_metrics(rows, num_rounds=4)
+    metrics = strategy_metrics(rows, generations=4 * 4)
     assert metrics["generations_saved"] == 4  # problem 0 saved 2 rounds of 4 generations, problem 1 none
     assert metrics["by_round"] == {"0": 1, "1": 1, "2": 0.5, "3": 0.5}
     assert strategy_metrics(rows)["generations_saved"] == 0
@@ -150,7 +150,7 @@ def test_early_stop_saves_generations_and_keeps_the_answer_for_later_rounds():
 
 def test_a_leader_alone_has_no_team_to_count():
     solo = Transcript("p0", "leader_solo", (Round((), says(0, LEADER, "<answer>5</answer>"), "5"),), "5")
-    metrics = strategy_metrics([grade(solo, problem(0))], num_rounds=2)
+    metrics = strategy_metrics([grade(solo, problem(0))], generations=1)
     assert metrics["by_num_correct"] == {}
     assert metrics["rescued"] == {"share": 0, "n": 0}
     assert metrics["generations_saved"] == 0

@@ -62,4 +62,4 @@ def graded() -> dict[str, list[Graded]]:
 
 @pytest.fixture(scope="session")
 def metrics(graded: dict[str, list[Graded]]) -> dict[str, Any]:
-    return evaluation_metrics(graded, best_single="number", num_rounds=2, num_samples=500, seed=0)
+    return evaluation_metrics(graded, best_single="number", num_samples=500, seed=0)

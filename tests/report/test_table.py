@@ -25,9 +25,9 @@ def test_strategies_stand_from_agents_to_the_trained_leader_and_the_bound_last(m
 
 
 def test_a_strategy_nobody_foresaw_stands_between_the_vote_and_the_leaders(metrics: dict[str, Any]) -> None:
-    more = {**metrics, "strategies": {"debate": metrics["strategies"]["leader"], **metrics["strategies"]}}
-    names = [row.name for row in strategy_rows(more)]
-    assert names[2:5] == ["majority_vote", "debate", "untrained_leader"]
+    rivals = dict.fromkeys(("debate", "majority_vote_equal_tokens"), metrics["strategies"]["leader"])
+    names = [row.name for row in strategy_rows({**metrics, "strategies": {**rivals, **metrics["strategies"]}})]
+    assert names[2:6] == ["majority_vote", "majority_vote_equal_tokens", "debate", "untrained_leader"]
 
 
 def test_the_leader_is_compared_with_its_rivals_and_never_with_the_bound(metrics: dict[str, Any]) -> None:

@@ -11,12 +11,15 @@ import pytest
 
 from mlpo.agents.ledger import GenerationLedger
 from mlpo.agents.scripted import ScriptedModels
-from mlpo.config import ConfigError, Params, parse_params
+from mlpo.config import RIVALS, ConfigError, Params, parse_params
 from mlpo.layout import MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, TRANSCRIPTS, proposals_of, transcripts_of
+from mlpo.method.corex import SCORE_SYSTEM
+from mlpo.method.deferral import DEFERRAL_SYSTEM
 from mlpo.method.metrics import Graded
 from mlpo.method.prompts import leader_text
 from mlpo.stages import propose
 from mlpo.stages.arena import play, read_arena
+from mlpo.stages.evaluate import metrics_of
 from mlpo.store import read_jsonl, write_jsonl_atomic
 from mlpo.types import LEADER, Problem, Request, Transcript
 
@@ -188,6 +191,80 @@ def test_self_consistency_is_played_if_asked_for(ready: Params, raw_params: dict
     rows = played(parse_params(raw_params), ScriptedModels(reply))["self_consistency"]
     assert {len(g.transcript.extra) for g in rows} == {3}
     assert sum(g.correct for g in rows) == 1
+
+
+def with_rivals(raw_params: dict[str, Any], *names: str) -> Params:
+    raw_params["evaluate"]["rivals"] = list(names)
+    return parse_params(raw_params)
+
+
+def leads(request: Request) -> str:
+    """`reply`, whose leader scores and picks too, and whose agents teach."""
+    system, question = request.messages[0].content, request.messages[-1].content
+    if "what should the team remember" in question:
+        return "Count."
+    if system == SCORE_SYSTEM:
+        return "0.1" if "proposed: 11\n" in question else "0.9"
+    return "<answer>adder</answer>" if system == DEFERRAL_SYSTEM else reply(request)
+
+
+def test_every_rival_is_played_at_its_budget(ready: Params, raw_params: dict[str, Any]) -> None:
+    graded = played(with_rivals(raw_params, *RIVALS), ScriptedModels(leads))
+    by_rival = {name: {len(g.transcript.completions) for g in graded[name]} for name in RIVALS}
+    # K = 2 agents, T = 2 rounds, R = L = 2; camps of one that end apart need a judge, but not where 11 is right
+    budget = 3 * 2
+    assert by_rival == {
+        "debate": {2 * 2},
+        "mixture_of_agents": {2 * 2 + 1},
+        "corex_discuss": {2 * 2, 2 * 2 + 1},
+        "corex_review": {2},
+        "corex_retrieve": {2 * 2},
+        "lessons": {2 * 3},
+        "deferral": {2 + 1},
+        "majority_vote_equal_generations": {budget},
+        "self_consistency_equal_generations": {budget},
+        "majority_vote_equal_tokens": by_rival["majority_vote_equal_tokens"],
+        "self_consistency_equal_tokens": by_rival["self_consistency_equal_tokens"],
+    }
+    assert [all(g.correct for g in graded[name]) for name in ("corex_retrieve", "deferral")] == [True, True]
+    for name in RIVALS:
+        assert {t.strategy for t in read_jsonl(transcripts_of(name), Transcript)} == {name}
+
+
+def test_equal_tokens_are_the_leaders_own_on_each_problem(ready: Params, raw_params: dict[str, Any]) -> None:
+    names = ("majority_vote_equal_tokens", "self_consistency_equal_tokens")
+    graded = played(with_rivals(raw_params, *names), ScriptedModels(reply))
+
+    def tokens(of: Graded) -> list[int]:
+        return [c.prompt_tokens + c.completion_tokens for c in of.transcript.completions]
+
+    for name in names:
+        for rival, leader in zip(graded[name], graded[LEADER], strict=True):
+            spent, budget = tokens(rival), sum(tokens(leader))
+            # the nearest whole number of samples: no more than half a sample off, and a little where prices differ
+            assert abs(sum(spent) - budget) <= max(spent) / 2 + len(spent) * (max(spent) - min(spent))
+
+
+def test_no_rival_is_played_unasked_and_asking_changes_no_other(ready: Params, raw_params: dict[str, Any]) -> None:
+    played(ready, ScriptedModels(reply))
+    before = written()
+    assert not {f"{name}.jsonl" for name in RIVALS} & set(before)
+    played(with_rivals(raw_params, "debate", "deferral"), ScriptedModels(leads))
+    after = written()
+    assert set(after) - set(before) == {"debate.jsonl", "deferral.jsonl"}
+    assert {name: after[name] for name in before} == before
+
+
+def test_what_a_judge_did_not_have_to_say_is_saved(ready: Params, raw_params: dict[str, Any]) -> None:
+    params = with_rivals(raw_params, "corex_discuss")
+    arena = read_arena(params)
+    graded = play(params, arena, ScriptedModels(reply), ledger=GenerationLedger()).graded
+    metrics = metrics_of(params, arena, graded)
+    # the adder and the guesser agree on one of four problems, whose target is 11
+    assert metrics["strategies"]["corex_discuss"]["generations_saved"] == 0.25
+    assert metrics["strategies"]["corex_discuss"]["generations"] == 2 * 2 + 0.75
+    assert {row["generations_saved"] for name, row in metrics["strategies"].items() if name != "corex_discuss"} == {0}
+    assert "leader_vs_corex_discuss" in metrics["paired"]
 
 
 def test_what_is_missing_is_named(ready: Params) -> None:
