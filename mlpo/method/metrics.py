@@ -10,22 +10,28 @@
          "by_round": {"0": accuracy of the answers after round 0, ...},
          "by_family": {<family>: {"accuracy": a, "n": n}},
          "by_num_correct": {"0".."K": {"accuracy": a, "n": n}},      by correct proposals in round 0; {} without a team
+         "by_position": {"0".."K-1": {"accuracy": a, "n": n}},         by the place of the only correct one of K > 1
+         "by_agreement": {"0".."K": {"accuracy": a, "n": n, "vote_accuracy": v}},       by proposals that agree
+         "agreement": mean share of proposals that give the most frequent answer, K > 1,
          "rescued": {"share": s, "n": problems on whose round-0 proposals the vote is wrong},    ... answered right
+         "talked_out_of_vote": {"share": s, "n": problems on whose round-0 proposals it is right},   ... answered wrong
          "talked_out": {"share": s, "n": problems with a right draft in round 0}}},              ... answered wrong
      "paired": {"<first>_vs_<name>": {
          "difference": accuracy of the first minus the other's, "interval": [low, high], "n": problems,
-         "won": problems only the first has right, "lost": problems only the other has right}},
+         "won": problems only the first has right, "lost": problems only the other has right,
+         "mcnemar_p": McNemar's exact p, "holm_p": the same by Holm over all rivals; none for an oracle}},
      "best_single": the agent that was best on training problems,
      "dead_agents": added by the stage, {} unless evaluation went on without an agent: {<agent>: {
          "missing": answers it did not give, "of": answers wanted of it by all strategies, "reason": its server's end}}}
 
-A share of nothing is 0 with n 0. Numbers have 6 places and depend on nothing but the transcripts and the seed.
+A share of nothing is 0 with n 0. Numbers have 6 places and depend on nothing but the transcripts and the seed. What is
+said of proposals is in mlpo/method/team_metrics.py.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -34,9 +40,10 @@ from scipy.stats import binomtest, bootstrap
 
 from mlpo.method.answers import Equivalent, agent_answer, is_correct
 from mlpo.method.baselines import ORACLE, vote
+from mlpo.method.shares import accuracy_by, rounded, share
+from mlpo.method.significance import holm_p, mcnemar_p
+from mlpo.method.team_metrics import TeamOutcome, team_metrics
 from mlpo.types import Problem, Transcript
-
-DIGITS = 6
 
 
 class Interval(NamedTuple):
@@ -67,6 +74,8 @@ class Graded:
     """Was each proposal of round 0 right? Empty without a team."""
     vote_correct: bool
     """Is the vote over the proposals of round 0 right?"""
+    num_agreeing: int
+    """Proposals of round 0 that give their most frequent answer."""
 
 
 def grade(transcript: Transcript, problem: Problem, *, equivalent: Equivalent | None = None) -> Graded:
@@ -83,24 +92,26 @@ def grade(transcript: Transcript, problem: Problem, *, equivalent: Equivalent | 
 
     first = transcript.rounds[0].proposals if transcript.rounds else ()
     answers = [agent_answer(c, problem) for c in first]
+    winner = vote(answers)
     return Graded(
         problem,
         transcript,
         correct=right(transcript.answer),
         rounds_correct=tuple(right(r.answer) for r in transcript.rounds),
         proposals_correct=tuple(right(a) for a in answers),
-        vote_correct=right(vote(answers)),
+        vote_correct=right(winner),
+        num_agreeing=0 if winner is None else answers.count(winner),
     )
 
 
 def accuracy_interval(num_correct: int, n: int, *, confidence: float = 0.95) -> Interval:
     """Wilson's score interval of num_correct / n (Wilson 1927)."""
     low, high = binomtest(num_correct, n).proportion_ci(confidence, method="wilson")
-    return Interval(_rounded(low), _rounded(high))
+    return Interval(rounded(low), rounded(high))
 
 
 def paired_difference(
-    a: Sequence[bool], b: Sequence[bool], *, num_samples: int = 10_000, confidence: float = 0.95, seed: int
+    a: Sequence[float], b: Sequence[float], *, num_samples: int = 10_000, confidence: float = 0.95, seed: int
 ) -> Difference:
     """Mean of a - b with the percentile interval of the bootstrap over problems (Efron 1979), seeded.
 
@@ -124,7 +135,7 @@ def paired_difference(
         rng=np.random.default_rng(seed),
     )
     low, high = result.confidence_interval
-    return Difference(_rounded(differences.mean()), Interval(_rounded(low), _rounded(high)), len(a))
+    return Difference(rounded(differences.mean()), Interval(rounded(low), rounded(high)), len(a))
 
 
 def strategy_metrics(
@@ -143,24 +154,29 @@ def strategy_metrics(
     by_model = Counter(c.model for c in completions)
     num_correct = sum(g.correct for g in graded)
     return {
-        "accuracy": _rounded(num_correct / n),
+        "accuracy": rounded(num_correct / n),
         "interval": list(accuracy_interval(num_correct, n, confidence=confidence)),
         "n": n,
         "upper_bound": transcripts[0].strategy == ORACLE,
-        "invalid_rate": _rounded(sum(t.answer is None for t in transcripts) / n),
-        "lenient_rate": _rounded(sum(t.lenient for t in transcripts) / n),
-        "truncated_rate": _share(c.finish_reason == "length" for c in completions)["share"],
-        "error_rate": _share(c.finish_reason == "error" for c in completions)["share"],
-        "generations": _rounded(len(completions) / n),
-        "prompt_tokens": _rounded(sum(c.prompt_tokens for c in completions) / n),
-        "completion_tokens": _rounded(sum(c.completion_tokens for c in completions) / n),
-        "generations_by_model": {model: _rounded(count / n) for model, count in sorted(by_model.items())},
-        "generations_saved": _rounded(generations - len(completions) / n) if generations else 0.0,
+        "invalid_rate": rounded(sum(t.answer is None for t in transcripts) / n),
+        "lenient_rate": rounded(sum(t.lenient for t in transcripts) / n),
+        "truncated_rate": share(c.finish_reason == "length" for c in completions)["share"],
+        "error_rate": share(c.finish_reason == "error" for c in completions)["share"],
+        "generations": rounded(len(completions) / n),
+        "prompt_tokens": rounded(sum(c.prompt_tokens for c in completions) / n),
+        "completion_tokens": rounded(sum(c.completion_tokens for c in completions) / n),
+        "generations_by_model": {model: rounded(count / n) for model, count in sorted(by_model.items())},
+        "generations_saved": rounded(generations - len(completions) / n) if generations else 0.0,
         "by_round": _by_round(graded),
-        "by_family": _accuracy_by(graded, lambda g: g.problem.family),
-        "by_num_correct": _by_num_correct(graded),
-        "rescued": _share(g.correct for g in graded if g.proposals_correct and not g.vote_correct),
-        "talked_out": _share(not g.correct for g in graded if g.transcript.rounds and _first_draft_correct(g)),
+        "by_family": accuracy_by((g.problem.family, g.correct) for g in graded),
+        **team_metrics(
+            [
+                TeamOutcome(g.proposals_correct, g.num_agreeing, g.vote_correct, g.correct)
+                for g in graded
+                if g.proposals_correct
+            ]
+        ),
+        "talked_out": share(not g.correct for g in graded if g.transcript.rounds and _first_draft_correct(g)),
     }
 
 
@@ -180,12 +196,15 @@ def paired_metrics(
     ids = sorted(scores_a)
     ordered_a, ordered_b = [scores_a[i] for i in ids], [scores_b[i] for i in ids]
     result = paired_difference(ordered_a, ordered_b, num_samples=num_samples, confidence=confidence, seed=seed)
+    won = sum(x and not y for x, y in zip(ordered_a, ordered_b, strict=True))
+    lost = sum(y and not x for x, y in zip(ordered_a, ordered_b, strict=True))
     return {
         "difference": result.difference,
         "interval": list(result.interval),
         "n": result.n,
-        "won": sum(x and not y for x, y in zip(ordered_a, ordered_b, strict=True)),
-        "lost": sum(y and not x for x, y in zip(ordered_a, ordered_b, strict=True)),
+        "won": won,
+        "lost": lost,
+        "mcnemar_p": mcnemar_p(won, lost),
     }
 
 
@@ -217,6 +236,11 @@ def evaluation_metrics(
         )
         for name, rival in rivals.items()
     }
+    family = [name for name in graded if name not in (first, ORACLE)]
+    corrected = holm_p({name: paired[f"{first}_vs_{name}"]["mcnemar_p"] for name in family})
+    for name, rival in rivals.items():
+        if rival in corrected:  # the best single agent is one of the family, under a second name
+            paired[f"{first}_vs_{name}"]["holm_p"] = corrected[rival]
     strategies = {
         name: strategy_metrics(rows, confidence=confidence, generations=planned.get(name))
         for name, rows in graded.items()
@@ -231,31 +255,8 @@ def _by_round(graded: Sequence[Graded]) -> dict[str, float]:
         [g.rounds_correct[min(t, len(g.rounds_correct) - 1)] for g in graded if g.rounds_correct]
         for t in range(longest)
     ]
-    return {str(t): _rounded(sum(flags) / len(flags)) for t, flags in enumerate(after)}
-
-
-def _by_num_correct(graded: Sequence[Graded]) -> dict[str, dict[str, float]]:
-    with_team = [g for g in graded if g.proposals_correct]
-    found = _accuracy_by(with_team, lambda g: str(sum(g.proposals_correct)))
-    largest = max((len(g.proposals_correct) for g in with_team), default=-1)
-    return {str(k): found.get(str(k), {"accuracy": 0.0, "n": 0}) for k in range(largest + 1)}
-
-
-def _accuracy_by(graded: Sequence[Graded], key: Callable[[Graded], str]) -> dict[str, dict[str, float]]:
-    flags: defaultdict[str, list[bool]] = defaultdict(list)
-    for g in graded:
-        flags[key(g)].append(g.correct)
-    return {name: {"accuracy": _rounded(sum(f) / len(f)), "n": len(f)} for name, f in sorted(flags.items())}
+    return {str(t): rounded(sum(flags) / len(flags)) for t, flags in enumerate(after)}
 
 
 def _first_draft_correct(graded: Graded) -> bool:
     return graded.transcript.rounds[0].draft is not None and graded.rounds_correct[0]
-
-
-def _share(flags: Iterable[bool]) -> dict[str, float]:
-    seen = list(flags)
-    return {"share": _rounded(sum(seen) / len(seen)) if seen else 0.0, "n": len(seen)}
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), DIGITS)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mlpo.method.answers import agent_answer
 from mlpo.method.metrics import Graded
 from mlpo.report.plots import DARK, LIGHT, Curve, Theme, accuracy_plot, reward_plot, rounds_plot, svg, team_plot
-from mlpo.report.rows import difference_rows, percent, strategy_label, strategy_rows
+from mlpo.report.rows import difference_rows, p_value, percent, strategy_label, strategy_rows
 from mlpo.types import Completion
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def page(
         light=LIGHT,
         dark=DARK,
         answer_of=_answer_of,
+        p_value=p_value,
     )
 
 

@@ -57,6 +57,8 @@ class DifferenceRow(NamedTuple):
     low: float
     high: float
     n: int
+    holm_p: float | None = None
+    """McNemar's p, corrected for all comparisons; None in results that were made without it."""
 
     @property
     def verdict(self) -> str:
@@ -86,6 +88,13 @@ def strategy_label(name: str) -> str:
     return _LABELS.get(name, name.replace("_", " "))
 
 
+def p_value(p: float | None) -> str:
+    """To three places, and nothing where there is none."""
+    if p is None:
+        return ""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def percent(confidence: float) -> str:
     """0.95 -> "95 %"."""
     return f"{100 * confidence:g} %"
@@ -101,7 +110,7 @@ def _strategy(name: str, row: Mapping[str, Any]) -> StrategyRow:
 def _difference(name: str, row: Mapping[str, Any], best_single: str) -> DifferenceRow:
     low, high = row["interval"]
     label = f"best agent ({best_single})" if name == "best_single" else strategy_label(name)
-    return DifferenceRow(name, label, row["difference"], low, high, row["n"])
+    return DifferenceRow(name, label, row["difference"], low, high, row["n"], row.get("holm_p"))
 
 
 def _place(name: str) -> tuple[int, int, str]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mlpo.report.rows import DifferenceRow, StrategyRow, difference_rows, percent, strategy_rows
+from mlpo.report.rows import DifferenceRow, StrategyRow, difference_rows, p_value, percent, strategy_rows
 
 WIDTH_OF_A_LOG = 100
 """Columns where there is no terminal: rich would take 80."""
@@ -45,9 +45,16 @@ def readme_table(metrics: Mapping[str, Any], *, confidence: float = 0.95) -> str
         ((_label(row), *_cells(row)) for row in strategy_rows(metrics)),
     )
     differences = _markdown(
-        ("MLPO leader + team minus", "difference", f"{level} interval", "n", ""),
+        ("MLPO leader + team minus", "difference", f"{level} interval", "n", "Holm p", ""),
         (
-            (row.label, f"{row.difference:+.3f}", _interval(row, signed=True), str(row.n), row.verdict)
+            (
+                row.label,
+                f"{row.difference:+.3f}",
+                _interval(row, signed=True),
+                str(row.n),
+                p_value(row.holm_p),
+                row.verdict,
+            )
             for row in difference_rows(metrics)
         ),
     )
@@ -71,12 +78,13 @@ def _strategies(metrics: Mapping[str, Any], seconds: Mapping[str, float], confid
 
 def _differences(metrics: Mapping[str, Any], confidence: float) -> Table:
     table = _table("MLPO leader + team minus", "rival")
-    for header in ("difference", f"{percent(confidence)} interval", "n"):
+    for header in ("difference", f"{percent(confidence)} interval", "n", "Holm p"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for row in difference_rows(metrics):
         verdict = Text(f"{MARKS[row.verdict]} {row.verdict}", style=_STYLES[row.verdict])
-        table.add_row(Text(row.label), f"{row.difference:+.3f}", Text(_interval(row, signed=True)), str(row.n), verdict)
+        numbers = (f"{row.difference:+.3f}", Text(_interval(row, signed=True)), str(row.n), p_value(row.holm_p))
+        table.add_row(Text(row.label), *numbers, verdict)
     return table
 
 

@@ -128,6 +128,11 @@ def test_one_strategy_counted_by_hand():
         "3": {"accuracy": 1, "n": 1},
     }
     assert metrics["rescued"] == {"share": 0.5, "n": 2}  # the vote is wrong on 1 and 2, the leader right on 2
+    assert metrics["talked_out_of_vote"] == {"share": 0.5, "n": 2}  # the vote is right on 0 and 3, the leader not on 3
+    # one right proposal stands on 1 alone, in front, and is lost
+    assert [metrics["by_position"][place]["n"] for place in "012"] == [1, 0, 0]
+    assert metrics["by_position"]["0"]["accuracy"] == 0
+    assert metrics["agreement"] == 0.75  # 3, 2, 2 and 2 of 3 agree: 9 / 12
     assert metrics["talked_out"] == {"share": 0.5, "n": 2}  # the first draft was right on 0 and 1, the end wrong on 1
     assert not metrics["upper_bound"]
 
@@ -170,7 +175,8 @@ def test_the_oracle_is_marked_as_an_upper_bound():
 def test_pairs_are_matched_by_problem_and_not_by_position():
     a = [played(0, ("555", "5")), played(1, ("555", "6"))]
     b = [played(1, ("555", "6")), played(0, ("555", "5"))]
-    assert paired_metrics(a, b, seed=0) == {"difference": 0, "interval": [0, 0], "n": 2, "won": 0, "lost": 0}
+    nothing = {"difference": 0, "interval": [0, 0], "n": 2, "won": 0, "lost": 0, "mcnemar_p": 1}
+    assert paired_metrics(a, b, seed=0) == nothing
 
 
 def test_won_and_lost_problems_are_counted():
@@ -178,6 +184,7 @@ def test_won_and_lost_problems_are_counted():
     b = [played(i, ("555", "6")) for i in range(3)] + [played(3, ("555", "5"))]
     metrics = paired_metrics(a, b, seed=0)
     assert (metrics["difference"], metrics["won"], metrics["lost"]) == (0.5, 3, 1)
+    assert metrics["mcnemar_p"] == 0.625  # of 4 coins 0, 1, 3 or 4 heads: (1 + 4 + 4 + 1) / 16
 
 
 def test_strategies_over_different_problems_are_not_compared():
@@ -203,6 +210,18 @@ def test_the_whole_file_is_plain_json_and_repeats():
     assert metrics["best_single"] == "a"
     assert json.loads(json.dumps(metrics)) == metrics
     assert evaluation_metrics(graded, best_single="a", seed=0, num_samples=200) == metrics
+
+
+def test_the_family_of_holm_is_every_rival_but_the_oracle():
+    # the leader wins 6 of 6 against single:a, 1 against the vote, and never differs from the oracle
+    names = {"single:a": 0, "majority_vote": 5, "leader": 6, "oracle_any": 6}
+    graded = {name: [played(i, ("555", "5" if i < right else "6")) for i in range(6)] for name, right in names.items()}
+    paired = evaluation_metrics(graded, best_single="a", seed=0, num_samples=200)["paired"]
+    # McNemar: 2 / 2^6 = 0.03125 and 1; Holm over 2: 0.0625 and 1
+    assert paired["leader_vs_single:a"]["holm_p"] == paired["leader_vs_best_single"]["holm_p"] == 0.0625
+    assert paired["leader_vs_majority_vote"]["holm_p"] == 1
+    assert "holm_p" not in paired["leader_vs_oracle_any"]
+    assert paired["leader_vs_oracle_any"]["mcnemar_p"] == 1
 
 
 def test_an_evaluation_of_nothing_is_refused():

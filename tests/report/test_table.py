@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from mlpo.report import print_table, readme_table
-from mlpo.report.rows import difference_rows, strategy_rows
+from mlpo.report.rows import difference_rows, p_value, strategy_rows
 
 
 def printed(metrics: dict[str, Any], *, width: int = 100, seconds: dict[str, float] | None = None) -> str:
@@ -46,6 +46,14 @@ def test_only_an_interval_that_clears_zero_is_called_better_or_worse(metrics: di
     assert verdict(-0.2, -0.001) == "worse"
 
 
+def test_results_without_a_corrected_p_leave_its_cell_empty(metrics: dict[str, Any]) -> None:
+    row = metrics["paired"]["leader_vs_majority_vote"]
+    assert difference_rows(metrics)[0].holm_p == row["holm_p"]
+    old = {name: value for name, value in row.items() if name != "holm_p"}
+    [shown] = difference_rows({"paired": {"leader_vs_majority_vote": old}, "best_single": "geo"})
+    assert [p_value(p) for p in (shown.holm_p, 0.04, 0.0004)] == ["", "0.040", "< 0.001"]
+
+
 def test_the_terminal_shows_accuracy_interval_and_costs(metrics: dict[str, Any]) -> None:
     # right on 18 of 24: 0.750; two rounds of two agents and a leader: 6 generations of 50 + 4 tokens
     [line] = [line for line in printed(metrics).splitlines() if line.strip().startswith("MLPO leader + team ")][:1]
@@ -75,4 +83,4 @@ def test_the_readmes_table_is_markdown_with_the_same_rows(metrics: dict[str, Any
     assert "| majority vote | +0.417 | [" in text
     strategies, differences = text.strip().split("\n\n")
     assert {line.count("|") for line in strategies.splitlines()} == {8}
-    assert {line.count("|") for line in differences.splitlines()} == {6}
+    assert {line.count("|") for line in differences.splitlines()} == {7}
