@@ -52,20 +52,39 @@ Set = Annotated[
 def run(
     changes: Set = None,
     seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, refuse what cannot work.")] = False,
+    params: Annotated[Path | None, typer.Option(help="With --dry-run: another file than params.yaml.")] = None,
+    memory_gb: Annotated[float | None, typer.Option(min=0, help="With --dry-run: memory of the device.")] = None,
 ) -> None:
     """Run what is not up to date, through Prefect.
 
     With other parameters it works in a worktree of its own and leaves the checkout alone.
     """
-    from mlpo.config import parse_params
+    from mlpo.config import ConfigError, parse_params
+    from mlpo.layout import PARAMS
     from mlpo.overrides import merge, parse_assignments
     from mlpo.session import run_in_session
 
+    if not dry_run and (params or memory_gb):
+        raise ConfigError("--params and --memory-gb are for --dry-run; to run a file, copy it to params.yaml first")
     overrides = merge(parse_assignments(changes or []), {} if seed is None else {"seed": seed})
-    parse_params(merge(_raw_params(), overrides), source="overrides")  # refuse here, before a server starts
+    merged = merge(_raw_params(params or PARAMS), overrides)
+    checked = parse_params(merged, source="overrides")  # refuse here, before a server starts
+    if dry_run:
+        _print_plan(checked, params or PARAMS, memory_gb)
+        return
     for name, value in PREFECT.items():
         os.environ.setdefault(name, value)
     sys.exit(run_in_session([sys.executable, "-m", "flows.pipeline", json.dumps({"overrides": overrides})]))
+
+
+def _print_plan(params: Params, source: Path, memory_gb: float | None) -> None:
+    from rich.console import Console
+
+    from mlpo.stages import dry_run
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    dry_run.run(params, console, source=str(source), memory_gb=memory_gb)
 
 
 def _stage(name: str, *arguments: str) -> None:
@@ -216,14 +235,13 @@ def lineage(
     leaders.show_lineage(reference)
 
 
-def _raw_params() -> dict[str, Any]:
+def _raw_params(path: Path) -> dict[str, Any]:
     import yaml
 
     from mlpo.config import load_params
-    from mlpo.layout import PARAMS
 
-    load_params(PARAMS)  # for its errors
-    raw: dict[str, Any] = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    load_params(path)  # for its errors
+    raw: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return raw
 
 

@@ -70,6 +70,14 @@ def test_help_takes_less_than_three_tenths_of_a_second_of_computing() -> None:
         (["run", "--set", "train_mlpo.steps"], "mlpo: 'train_mlpo.steps' is not an override; write section.key=value"),
         (["run", "--set", "seed=[1"], "mlpo: seed: '[1' is not a YAML value; quote it"),
         (["run", "--seed", "-1"], "mlpo: overrides: seed: Input should be greater than or equal to 0 (got -1)"),
+        (
+            ["run", "--memory-gb", "8"],
+            "mlpo: --params and --memory-gb are for --dry-run; to run a file, copy it to params",
+        ),
+        (
+            ["run", "--dry-run", "--params", "none.yaml"],
+            "mlpo: none.yaml: no such file; run from the repository's root",
+        ),
         (["inspect", "demonstrations"], "mlpo: data/demonstrations/train.jsonl: no such file"),
     ],
 )
@@ -80,6 +88,16 @@ def test_a_mistake_is_one_line_and_exit_code_2_and_nothing_is_written(
     assert done.returncode == 2
     assert done.stderr.startswith(line)
     assert done.stderr.count("\n") == 1
+    assert [path.name for path in folder.iterdir()] == ["params.yaml"]
+
+
+def test_a_dry_run_prints_its_plan_and_writes_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    cli.app(["run", "--dry-run", "--set", "train_mlpo.steps=7", "--memory-gb", "16"], standalone_mode=False)
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if "train_mlpo" in line]
+    assert row.split("│")[6].strip() == "7"
     assert [path.name for path in folder.iterdir()] == ["params.yaml"]
 
 

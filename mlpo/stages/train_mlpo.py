@@ -25,8 +25,8 @@ from mlpo.stages.unfinished import claim_workspace, load_to_train
 from mlpo.store import CompletionStore, request_key, write_json_atomic
 from mlpo.tracking.runs import stage_run
 from mlpo.training.journal import MLPO_COLUMNS, write_curve, write_rollouts
-from mlpo.training.mlpo import num_planned_prompts, train_mlpo
-from mlpo.training.plan import TrainingPrompt, plan_prompts
+from mlpo.training.mlpo import train_mlpo
+from mlpo.training.plan import TrainingPrompt, num_planned_prompts, plan_prompts
 from mlpo.training.rollouts import Roller
 from mlpo.training.workspace import Workspace
 from mlpo.types import Sampling

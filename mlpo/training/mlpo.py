@@ -208,11 +208,6 @@ def train_mlpo(
     leader.model.eval()
 
 
-def num_planned_prompts(config: TrainMlpoConfig) -> int:
-    """How many prompts a run goes through: a batch of roll-outs serves `updates_per_batch` steps."""
-    return math.ceil(config.steps / config.updates_per_batch) * config.prompts_per_step
-
-
 def _arguments(
     config: TrainMlpoConfig, workspace: Workspace, device: torch.device, compute_dtype: torch.dtype, *, seed: int
 ) -> GRPOConfig:

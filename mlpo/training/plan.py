@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mlpo.config import TrainMlpoConfig, TrainSftConfig
 from mlpo.method.prompts import leader_messages, solo_messages
 from mlpo.method.seeds import derive_seed
 from mlpo.method.selection import ProposalTuple
@@ -79,3 +81,13 @@ def plan_prompts(
 def _due(index: int, share: float) -> bool:
     """Is the event with this share due at `index`, if spread evenly? The tolerance keeps 0.1 * 10 from being 0.999."""
     return int((index + 1) * share + 1e-9) > int(index * share + 1e-9)
+
+
+def num_planned_prompts(config: TrainMlpoConfig) -> int:
+    """How many prompts a run goes through: a batch of roll-outs serves `updates_per_batch` steps."""
+    return math.ceil(config.steps / config.updates_per_batch) * config.prompts_per_step
+
+
+def num_sft_steps(num_demonstrations: int, config: TrainSftConfig) -> int:
+    """Optimizer steps for so many demonstrations, those of later epochs counted again."""
+    return math.ceil(num_demonstrations / config.batch_size)

@@ -27,6 +27,7 @@ from mlpo.training.checkpoints import SmallCheckpoints
 from mlpo.training.encode import IGNORED, EncodedDemonstration, check_context, encode_demonstration
 from mlpo.training.journal import SFT_COLUMNS, curve_row
 from mlpo.training.machine import naming_the_budget, peak_memory_mib, quiet_libraries, trainer_arguments
+from mlpo.training.plan import num_sft_steps
 from mlpo.training.progress import Meter
 from mlpo.training.schedule import Scheduled
 from mlpo.training.workspace import Workspace
@@ -150,7 +151,7 @@ def train_sft(
     check_context(encoded, leader.max_context_tokens)
     order = epochs_in_order(encoded, config.epochs, seed)
     start = workspace.rewind()
-    with Meter("train_sft", num_steps(len(order), config), start=start) as meter:
+    with Meter("train_sft", num_sft_steps(len(order), config), start=start) as meter:
 
         def on_step(metrics: dict[str, float]) -> None:
             step = int(metrics["step"])
@@ -176,11 +177,6 @@ def train_sft(
 
 def _as_they_are(rows: list[Any]) -> Any:
     return rows
-
-
-def num_steps(num_demonstrations: int, config: TrainSftConfig) -> int:
-    """Optimizer steps for so many demonstrations, those of later epochs counted again."""
-    return math.ceil(num_demonstrations / config.batch_size)
 
 
 def epochs_in_order(encoded: Sequence[EncodedDemonstration], epochs: int, seed: int) -> list[EncodedDemonstration]:
@@ -221,7 +217,7 @@ def _arguments(
     shared = trainer_arguments(workspace.folder, device, compute_dtype, seed=seed, save_steps=config.save_steps)
     return SFTConfig(
         **shared | {"weight_decay": config.weight_decay},
-        max_steps=num_steps(num_rows, config),
+        max_steps=num_sft_steps(num_rows, config),
         per_device_train_batch_size=config.batch_size,
         train_sampling_strategy="sequential",
         learning_rate=config.learning_rate,

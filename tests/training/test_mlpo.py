@@ -21,8 +21,8 @@ from mlpo.method.objective import group_advantages, policy_loss
 from mlpo.method.rewards import RewardParts
 from mlpo.models.load import LoadedModel, load_model
 from mlpo.training.guards import TrainingStopped
-from mlpo.training.mlpo import MlpoTrainer, num_planned_prompts, train_mlpo
-from mlpo.training.plan import TrainingPrompt
+from mlpo.training.mlpo import MlpoTrainer, train_mlpo
+from mlpo.training.plan import TrainingPrompt, num_planned_prompts
 from mlpo.training.rollouts import Roller, RolloutGroup, reward_totals
 from mlpo.training.update import part_loss
 from mlpo.training.workspace import Workspace

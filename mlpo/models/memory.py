@@ -1,0 +1,86 @@
+"""How much memory of a device a model takes, estimated from its shape.
+
+N parameters, L layers, h width, f inner width, k width of all keys, V vocabulary; bytes:
+
+    weights        4 N in float32, 2 N in bfloat16, about N in 8 bits and 0.56 N in 4 bits
+    keys, values   2 L k b      a token of a batch, in b bytes a value
+    gradients      4 N'         of the N' parameters that are trained
+    AdamW          8 N'         two moments in float32 (arXiv:1711.05101)
+    reference      4 N'         only with beta > 0; what is not trained is shared with it
+    sampling copy  2 N          only where bfloat16 is computed: the trained weights stay in float32
+    activations    L (b (4 h + 2 k + 4 f) + 24 h)   a token of a packed row: the inputs of all products, norms and
+                                                    residuals in float32; L trained layers, no scores
+    logits         16 V         a predicted token: float32 logits, scaled, their softmax and its gradient
+
+After arXiv:2205.05198, section 4.1, for this code: no checkpointing of activations, a head at predicted tokens alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlpo.models.load import Quantization
+from mlpo.models.read import PASS_TOKENS
+from mlpo.models.sample import CHOOSE_ROWS
+from mlpo.models.shape import ModelShape
+
+FLOAT32, BFLOAT16 = 4, 2
+QUANTISED = {"8bit": 1.0, "4bit": 0.56}
+"""Bytes a parameter, scales included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes, by what takes them."""
+
+    weights: float = 0.0
+    gradients: float = 0.0
+    optimizer: float = 0.0
+    keys: float = 0.0
+    """Keys and values."""
+    activations: float = 0.0
+    """Logits among them."""
+
+    @property
+    def total(self) -> float:
+        """All together: an upper estimate, as not all is held at the same moment."""
+        return self.weights + self.gradients + self.optimizer + self.keys + self.activations
+
+
+def sampling_memory(
+    shape: ModelShape, *, batch_tokens: int, value_bytes: int, quantize: Quantization | None = None
+) -> Memory:
+    """Sampling with one model: its weights, a batch's keys and values, a pass over prompts, and logits of some rows."""
+    per_token = value_bytes * (4 * shape.width + 2 * shape.key_width + 3 * shape.inner)
+    return Memory(
+        weights=shape.parameters * (QUANTISED[quantize] if quantize else value_bytes),
+        keys=_key_bytes(shape, batch_tokens, value_bytes),
+        activations=min(batch_tokens, PASS_TOKENS) * per_token + 3 * FLOAT32 * CHOOSE_ROWS * shape.vocabulary,
+    )
+
+
+def training_memory(
+    shape: ModelShape, *, trained: int, layers: int, row_tokens: int, predicted: int, value_bytes: int,
+    batch_tokens: int = 0, reference: bool = False,
+) -> Memory:  # fmt: skip
+    """Training: the module's formula for a packed row of `row_tokens`, `predicted` of them completion tokens.
+
+    Args:
+        trained: N', weights that change.
+        layers: from the first that holds one on: nothing below is kept for the backward pass.
+        value_bytes: of what is computed with, 2 under bfloat16.
+        batch_tokens: of the roll-outs in between; 0 without any.
+    """
+    per_layer = value_bytes * (4 * shape.width + 2 * shape.key_width + 4 * shape.inner) + 24 * shape.width
+    copy = BFLOAT16 * shape.parameters if batch_tokens and value_bytes == BFLOAT16 else 0
+    return Memory(
+        weights=FLOAT32 * shape.parameters + copy + (FLOAT32 * trained if reference else 0),
+        gradients=FLOAT32 * trained,
+        optimizer=2 * FLOAT32 * trained,
+        keys=_key_bytes(shape, batch_tokens, value_bytes),
+        activations=row_tokens * layers * per_layer + predicted * 4 * FLOAT32 * shape.vocabulary,
+    )
+
+
+def _key_bytes(shape: ModelShape, tokens: int, value_bytes: int) -> float:
+    return 2 * shape.layers * shape.key_width * value_bytes * tokens

@@ -1,0 +1,64 @@
+"""The estimate against what tensors really take, and against sums by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mlpo.models.keys import KeyStore
+from mlpo.models.load import load_model
+from mlpo.models.memory import sampling_memory, training_memory
+from mlpo.models.shape import ModelShape, model_shape
+from tests.training.conftest import tiny_folder  # noqa: F401 - a fixture
+
+
+@pytest.fixture
+def qwen() -> ModelShape:
+    shape = model_shape("Qwen/Qwen2.5-7B-Instruct")
+    assert shape is not None
+    return shape
+
+
+def test_a_7b_model_with_its_gradients_and_adam_takes_16_bytes_a_weight(qwen: ModelShape) -> None:
+    # 7.616e9 weights x (4 + 4 + 8) bytes = 121.8 GB; with bfloat16 a copy of 15.2 GB to sample from
+    whole = {"trained": qwen.parameters, "layers": 28, "row_tokens": 0, "predicted": 0}
+    assert training_memory(qwen, **whole, value_bytes=4).total == pytest.approx(121.8e9, rel=1e-3)
+    sampled = training_memory(qwen, **whole, value_bytes=2, batch_tokens=1)
+    assert sampled.total == pytest.approx(137.1e9, rel=1e-3)
+    # the reference of beta > 0 is one more copy of what is trained
+    more = training_memory(qwen, **whole, value_bytes=4, reference=True).total
+    assert more == pytest.approx(152.3e9, rel=1e-3)
+
+
+def test_keys_and_values_are_those_of_grouped_heads(qwen: ModelShape) -> None:
+    # 2 x 28 layers x 4 heads x 128 x 2 bytes = 57,344 bytes a token
+    assert sampling_memory(qwen, batch_tokens=1000, value_bytes=2).keys == 57_344_000
+
+
+def test_quantised_weights_are_the_only_part_that_shrinks(qwen: ModelShape) -> None:
+    whole = sampling_memory(qwen, batch_tokens=1000, value_bytes=2)
+    small = sampling_memory(qwen, batch_tokens=1000, value_bytes=2, quantize="4bit")
+    assert small.weights == pytest.approx(whole.weights * 0.28)
+    assert (small.keys, small.activations) == (whole.keys, whole.activations)
+
+
+def test_weights_gradients_adam_and_keys_are_what_tensors_take(tiny_folder: Path) -> None:  # noqa: F811
+    shape, network = model_shape(str(tiny_folder)), load_model(str(tiny_folder), device="cpu", dtype="float32").model
+    assert shape is not None
+    estimate = training_memory(
+        shape, trained=shape.parameters, layers=2, row_tokens=8, predicted=0, value_bytes=4, batch_tokens=6
+    )
+    optimizer = torch.optim.AdamW(network.parameters())
+    network(torch.arange(3, 11)[None]).logits.sum().backward()
+    optimizer.step()
+    assert estimate.weights == sum(p.nbytes for p in network.parameters())
+    assert estimate.gradients == sum(p.grad.nbytes for p in network.parameters() if p.grad is not None)
+    moments = [t for state in optimizer.state.values() for t in state.values() if t.ndim]
+    assert estimate.optimizer == sum(t.nbytes for t in moments)
+    store = KeyStore(2, rows=2, columns=3)
+    for layer in range(2):
+        keys = torch.zeros(2, 2, 3, 8)
+        store.write(layer, 0, 0, keys, keys)
+    assert estimate.keys == sum(t.nbytes for t in (*store.keys, *store.values))
