@@ -153,6 +153,18 @@ def grade(
 
 
 @app.command()
+def pool(
+    places: Annotated[
+        list[Path], typer.Argument(metavar="CHECKOUT...", help="Evaluated checkouts, or their metrics.json.")
+    ],
+) -> None:
+    """Several seeds as one result: accuracies and differences, averaged inside a problem, then over problems."""
+    from mlpo.stages import pool as stage
+
+    stage.run(_params(), places)
+
+
+@app.command()
 def params() -> None:
     """Every parameter: type, default, range and meaning."""
     from rich.console import Console

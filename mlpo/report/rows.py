@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 _LABELS = {
@@ -71,7 +71,12 @@ class DifferenceRow(NamedTuple):
 def strategy_rows(metrics: Mapping[str, Any]) -> list[StrategyRow]:
     """Agents by name, then what needs no training, then leaders from untrained to MLPO, the upper bound last."""
     strategies = metrics["strategies"]
-    return [_strategy(name, strategies[name]) for name in sorted(strategies, key=_place)]
+    return [_strategy(name, strategies[name]) for name in in_reading_order(strategies)]
+
+
+def in_reading_order(names: Iterable[str]) -> list[str]:
+    """Strategies in the order of every table."""
+    return sorted(names, key=_place)
 
 
 def difference_rows(metrics: Mapping[str, Any]) -> list[DifferenceRow]:

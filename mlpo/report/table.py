@@ -63,7 +63,7 @@ def readme_table(metrics: Mapping[str, Any], *, confidence: float = 0.95) -> str
 
 def _strategies(metrics: Mapping[str, Any], seconds: Mapping[str, float], confidence: float) -> Table:
     rows = strategy_rows(metrics)
-    table = _table(f"{rows[0].n} test problems; costs per problem", "strategy")
+    table = framed(f"{rows[0].n} test problems; costs per problem", "strategy")
     headers = ["accuracy", f"{percent(confidence)} interval", "invalid", "gener-\nations", "tokens\nin", "tokens\nout"]
     for header in headers + (["seconds"] if seconds else []):
         table.add_column(header, justify="right", no_wrap=True)
@@ -77,7 +77,7 @@ def _strategies(metrics: Mapping[str, Any], seconds: Mapping[str, float], confid
 
 
 def _differences(metrics: Mapping[str, Any], confidence: float) -> Table:
-    table = _table("MLPO leader + team minus", "rival")
+    table = framed("MLPO leader + team minus", "rival")
     for header in ("difference", f"{percent(confidence)} interval", "n", "Holm p"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -88,7 +88,7 @@ def _differences(metrics: Mapping[str, Any], confidence: float) -> Table:
     return table
 
 
-def _table(title: str, first_column: str) -> Table:
+def framed(title: str, first_column: str) -> Table:
     """A table that fits a terminal of 80 columns: a long name is wrapped, a number never."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     table.add_column(first_column)

@@ -1,0 +1,63 @@
+"""Several seeds as one result: scores are averaged inside a problem first, then problems are what is resampled.
+
+    x_p = mean over the runs that hold problem p of (right in that run? 1 or 0)
+    accuracy = mean over p of x_p            difference = mean over p of (x_p of the first - x_p of the other)
+
+Runs of one problem are not independent, so the bootstrap draws problems and never runs: a cluster bootstrap (Davison
+and Hinkley, "Bootstrap Methods and their Application", 1997). That a question's samples are averaged before questions
+are compared: Miller, "Adding Error Bars to Evals", arXiv:2411.00640.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from mlpo.method.metrics import Difference, paired_difference
+
+Scores = Mapping[str, bool]
+"""Problem id -> was it answered right? Of one strategy in one run."""
+
+
+def problem_means(runs: Sequence[Scores]) -> dict[str, float]:
+    """Problem id -> mean score over the runs that hold the problem, by id; a run need not hold every problem."""
+    scores: defaultdict[str, list[bool]] = defaultdict(list)
+    for run in runs:
+        for problem_id, right in run.items():
+            scores[problem_id].append(right)
+    return {problem_id: sum(flags) / len(flags) for problem_id, flags in sorted(scores.items())}
+
+
+def pooled_accuracy(
+    runs: Sequence[Scores], *, num_samples: int = 10_000, confidence: float = 0.95, seed: int
+) -> Difference:
+    """The mean over problems with its bootstrap interval; as a difference from 0.
+
+    Raises:
+        ValueError: fewer than two problems.
+    """
+    means = list(problem_means(runs).values())
+    return paired_difference(means, [0.0] * len(means), num_samples=num_samples, confidence=confidence, seed=seed)
+
+
+def pooled_difference(
+    first: Sequence[Scores],
+    other: Sequence[Scores],
+    *,
+    num_samples: int = 10_000,
+    confidence: float = 0.95,
+    seed: int,
+) -> Difference:
+    """The first strategy minus the other, paired by problem.
+
+    Args:
+        first, other: their scores in the same runs, in the same order.
+    Raises:
+        ValueError: the two do not have the same problems in every run, or there are fewer than two problems.
+    """
+    if [run.keys() for run in first] != [run.keys() for run in other]:
+        raise ValueError("pooled strategies must have answered the same problems in each run")
+    a, b = problem_means(first), problem_means(other)
+    return paired_difference(
+        list(a.values()), list(b.values()), num_samples=num_samples, confidence=confidence, seed=seed
+    )

@@ -1,0 +1,67 @@
+"""`mlpo pool`: the evaluations of several checkouts, one a seed, as one table (transcripts of each -> screen)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mlpo import report
+from mlpo.config import ConfigError, Params
+from mlpo.grading import is_equivalent
+from mlpo.layout import METRICS, TEST_PROBLEMS, TRANSCRIPTS
+from mlpo.method.metrics import grade
+from mlpo.method.pooling import Scores, pooled_accuracy, pooled_difference
+from mlpo.report.pooled import PooledRow
+from mlpo.store import read_jsonl
+from mlpo.types import LEADER, Problem, Transcript
+
+
+def run(params: Params, places: Sequence[Path]) -> None:
+    """Print every strategy's accuracy over all runs, and the leader's differences from it.
+
+    Args:
+        places: checkouts or worktrees, or the metrics.json in them; each was evaluated.
+    Raises:
+        ConfigError: a place holds no evaluation, or its transcripts are of other problems.
+    """
+    runs = [read_scores(checkout_of(place)) for place in places]
+    everywhere = [name for name in runs[0] if all(name in run for run in runs)]
+    if LEADER not in everywhere:
+        raise ConfigError(f"strategy {LEADER} is not in every evaluation; run `mlpo evaluate` where it is missing")
+    rows = [_row(params, name, [run[name] for run in runs], [run[LEADER] for run in runs]) for name in everywhere]
+    report.print_pooled(rows, num_runs=len(runs), confidence=params.evaluate.confidence)
+    if left_out := sorted({name for run in runs for name in run} - set(everywhere)):
+        print(f"not in every evaluation and left out: {', '.join(left_out)}")
+
+
+def checkout_of(place: Path) -> Path:
+    """The checkout that a place is, or whose metrics.json it is."""
+    return place.parents[len(METRICS.parts) - 1] if place.name == METRICS.name else place
+
+
+def read_scores(checkout: Path) -> dict[str, Scores]:
+    """Strategy -> its scores by problem.
+
+    Raises:
+        ConfigError: there is no evaluation, or its transcripts are of other problems than its test problems.
+    """
+    files = sorted((checkout / TRANSCRIPTS).glob("*.jsonl"))
+    if not files:
+        raise ConfigError(f"{checkout / TRANSCRIPTS}: no transcripts; run `mlpo evaluate` there, or name a checkout")
+    problems = {problem.id: problem for problem in read_jsonl(checkout / TEST_PROBLEMS, Problem)}
+    return dict(_scores(path, problems) for path in files)
+
+
+def _scores(path: Path, problems: Mapping[str, Problem]) -> tuple[str, Scores]:
+    transcripts = list(read_jsonl(path, Transcript))
+    if not transcripts or {t.problem_id for t in transcripts} != problems.keys():
+        raise ConfigError(f"{path}: not the problems of {TEST_PROBLEMS}; run `mlpo evaluate` there again")
+    scores = {t.problem_id: grade(t, problems[t.problem_id], equivalent=is_equivalent).correct for t in transcripts}
+    return transcripts[0].strategy, scores
+
+
+def _row(params: Params, name: str, own: Sequence[Scores], leaders: Sequence[Scores]) -> PooledRow:
+    num_samples, confidence = params.evaluate.bootstrap_samples, params.evaluate.confidence
+    accuracy = pooled_accuracy(own, num_samples=num_samples, confidence=confidence, seed=params.seed)
+    lead = pooled_difference(leaders, own, num_samples=num_samples, confidence=confidence, seed=params.seed)
+    return PooledRow(name, accuracy, tuple(sum(s.values()) / len(s) for s in own), None if name == LEADER else lead)

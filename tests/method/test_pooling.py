@@ -1,0 +1,43 @@
+"""Several runs pooled by problem, by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlpo.method.metrics import paired_difference
+from mlpo.method.pooling import pooled_accuracy, pooled_difference, problem_means
+
+RUNS = [{"p1": True, "p2": False}, {"p2": True, "p3": True}, {"p1": False, "p2": True}]
+
+
+def test_scores_are_averaged_inside_a_problem_first() -> None:
+    assert problem_means(RUNS) == {"p1": 1 / 2, "p2": 2 / 3, "p3": 1}
+    accuracy = pooled_accuracy(RUNS, num_samples=200, seed=0)
+    assert (accuracy.difference, accuracy.n) == (0.722222, 3)  # (1/2 + 2/3 + 1) / 3, and not 4 of 6
+
+
+def test_a_run_twice_says_no_more_than_once() -> None:
+    run = {f"p{i}": i % 3 == 0 for i in range(60)}
+    once, twice = (pooled_accuracy([run] * times, num_samples=500, seed=0) for times in (1, 2))
+    assert twice == once
+
+
+def test_one_run_is_the_paired_difference() -> None:
+    a = {f"p{i:02}": i % 2 == 0 for i in range(40)}
+    b = {f"p{i:02}": i % 3 == 0 for i in range(40)}
+    expected = paired_difference(list(a.values()), list(b.values()), num_samples=500, seed=3)
+    assert pooled_difference([a], [b], num_samples=500, seed=3) == expected
+
+
+def test_a_difference_is_paired_inside_problem_and_run() -> None:
+    # p1: (1 - 0 + 0 - 0) / 2 = 0.5, p2: (0 - 1 + 1 - 0) / 2 = 0; together 0.25
+    first = [{"p1": True, "p2": False}, {"p1": False, "p2": True}]
+    other = [{"p1": False, "p2": True}, {"p1": False, "p2": False}]
+    result = pooled_difference(first, other, num_samples=200, seed=0)
+    assert (result.difference, result.n) == (0.25, 2)
+    assert result.interval == (0, 0.5)  # both draws p2, or both p1
+
+
+def test_runs_with_other_problems_cannot_be_paired() -> None:
+    with pytest.raises(ValueError, match="the same problems in each run"):
+        pooled_difference(RUNS, RUNS[1:] + RUNS[:1], seed=0)

@@ -1,0 +1,58 @@
+"""`mlpo pool`: transcripts of several checkouts are graded again and pooled by problem."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from mlpo.config import ConfigError, Params
+from mlpo.layout import METRICS, TEST_PROBLEMS, transcripts_of
+from mlpo.stages import pool
+from mlpo.store import write_jsonl_atomic
+from mlpo.types import Problem, Transcript
+
+
+def checkout(root: Path, answers: Mapping[str, str], *, first: int = 0) -> Path:
+    """A checkout whose strategies gave `answers`, one digit a problem: problem n asks for n + 1."""
+    for name, digits in answers.items():
+        given = [Transcript(f"p{first + n}", name, (), digit) for n, digit in enumerate(digits)]
+        write_jsonl_atomic(root / transcripts_of(name), given)
+        numbers = range(first, first + len(digits))
+        problems = [Problem(f"p{n}", "basics", "sum", f"{n} + 1?", str(n + 1), "integer") for n in numbers]
+    write_jsonl_atomic(root / TEST_PROBLEMS, problems)
+    return root
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> list[Path]:
+    """Problems 0 to 3 in one run, 2 to 5 in the other."""
+    one = checkout(tmp_path / "one", {"leader": "1234", "majority_vote": "1200", "debate": "0000"})
+    two = checkout(tmp_path / "two", {"leader": "3006", "majority_vote": "3456"}, first=2)
+    return [one, two]
+
+
+def test_runs_are_pooled_by_problem(places: list[Path], params: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    pool.run(params, [places[0], places[1] / METRICS])
+    shown = capsys.readouterr().out
+    # leader: p0, p1, p2 and p5 always, p3 half, p4 never: 4.5 / 6; the vote: p2 and p3 half, the others always: 5 / 6
+    [leader] = [line.split() for line in shown.splitlines() if line.strip().startswith("MLPO leader + team")]
+    [vote] = [line.split() for line in shown.splitlines() if line.strip().startswith("majority vote")]
+    assert leader[4] == "0.750"
+    assert leader[-2:] == ["0.500", "1.000"]  # from run to run
+    assert vote[2] == "0.833"
+    assert vote[-4:-3] == ["-0.083"]
+    assert "6 test problems, 2 runs pooled by problem" in shown
+    assert "left out: debate" in shown
+
+
+def test_what_cannot_be_pooled_is_named(places: list[Path], params: Params, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none/data/evaluation: no transcripts; run `mlpo evaluate` there"):
+        pool.run(params, [tmp_path / "none"])
+    checkout(tmp_path / "three", {"debate": "1"})
+    with pytest.raises(ConfigError, match="strategy leader is not in every evaluation"):
+        pool.run(params, [*places, tmp_path / "three"])
+    write_jsonl_atomic(places[1] / TEST_PROBLEMS, list[Problem]())
+    with pytest.raises(ConfigError, match=r"leader.jsonl: not the problems of data/problems/test.jsonl"):
+        pool.run(params, places)
