@@ -208,6 +208,8 @@ class DemonstrateConfig(Section):
 
     leader_samples: int = Field(4, ge=0, le=64)
     """The untrained leader's own samples per training problem."""
+    sampling: SamplingConfig = SamplingConfig(temperature=0.7, top_p=0.95, max_tokens=24, stop=("\n",))
+    """How they are drawn: as varied as the agents', and as long as a demonstration may quote."""
     tuples_per_problem: int = Field(4, ge=1)
     """Distinct tuples of one proposal per agent, drawn per problem to build from."""
     max_demonstrations: int = Field(240, ge=1)

@@ -18,15 +18,14 @@ from mlpo.method.rounds import agent_request
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.progress import progress
 from mlpo.stages.proposals import read_proposal_sets
+from mlpo.stages.team import sampling_of
 from mlpo.store import CompletionStore, read_jsonl, request_key, write_json_atomic, write_jsonl_atomic
 from mlpo.tracking.runs import stage_run
-from mlpo.types import LEADER, Completion, Problem, Request, Sampling
+from mlpo.types import LEADER, Completion, Problem, Request
 
 MAX_OWN_SHOTS = 8
 """Worked examples the untrained leader is shown: a benchmark may have 57 families."""
 OWN_SYSTEM = "You are a helpful assistant."
-OWN_SAMPLING = Sampling(temperature=0.7, top_p=0.95, max_tokens=24, stop=("\n",))
-"""The leader's own samples: short, and as varied as the agents'. They are quoted in demonstrations, which are short."""
 
 
 def run(params: Params, *, models: Models | None = None) -> None:
@@ -80,8 +79,9 @@ def own_requests(params: Params, problems: Sequence[Problem]) -> list[Request]:
     for shot in read_jsonl(SHOT_PROBLEMS, Problem):
         examples.setdefault(shot.family, shot)
     prompt = AgentPrompt(LEADER, OWN_SYSTEM, tuple(examples.values())[:MAX_OWN_SHOTS])
+    sampling = sampling_of(params.demonstrate.sampling)
     return [
-        agent_request(problem, prompt, OWN_SAMPLING, params.seed, sample=sample)
+        agent_request(problem, prompt, sampling, params.seed, sample=sample)
         for problem in problems
         for sample in range(params.demonstrate.leader_samples)
     ]

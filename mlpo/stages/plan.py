@@ -1,49 +1,20 @@
 """What a run would ask, compute and hold, from its parameters alone: nothing is downloaded, loaded or written.
 
-Tokens are estimated at 3.5 characters each, proposals and drafts at their longest, memory by `mlpo.models.memory`.
+Tokens are estimated from characters, proposals and drafts at their longest, memory by `mlpo.models.memory`.
 """
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mlpo.config import AgentConfig, LeaderConfig, Params
-from mlpo.method.prompts import LEADER_SYSTEM
-from mlpo.models.memory import BFLOAT16, FLOAT32, Memory, sampling_memory, training_memory
-from mlpo.models.shape import ModelShape, model_shape
-from mlpo.stages.demonstrate import MAX_OWN_SHOTS, OWN_SAMPLING
+from mlpo.method.demonstrations import MAX_CHARACTERS
+from mlpo.models.shape import model_shape
 from mlpo.stages.questions import Questions, read_questions, tokens_of
-from mlpo.training.plan import num_planned_prompts, num_sft_steps
+from mlpo.stages.stage_plans import ModelPlan, Planner, StagePlan
 from mlpo.types import LEADER
-
-MESSAGE_TOKENS = 8
-"""A chat template's tokens around a message."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelPlan:
-    """One member of the run."""
-
-    who: str
-    config: AgentConfig | LeaderConfig
-    shape: ModelShape | None
-    where: str
-
-
-@dataclass(frozen=True, slots=True)
-class StagePlan:
-    """One stage: counts are of prompts and completions, tokens are estimates."""
-
-    name: str
-    prompts: int = 0
-    completions: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    steps: int = 0
-    memory: Memory | None = None
-    """None where nothing is held here, or the model's size is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +38,15 @@ def make_plan(params: Params, *, memory_gb: float | None = None) -> Plan:
     questions = read_questions(params)
     configs: dict[str, AgentConfig | LeaderConfig] = {**params.team, LEADER: params.leader}
     models = tuple(_model(who, config) for who, config in configs.items())
-    planner = _Planner(params, questions, models)
+    planner = Planner(params, questions, models)
     stages = tuple(planner.stages())
     problems = [*_missing_packages(models), *planner.too_long(questions.mean)]
     if memory_gb is not None:
         problems += _too_large(stages, memory_gb)
-    unknown = [
-        f"{m.who}: the size of {m.config.model} is not known, so its memory is not" for m in models if not m.shape
-    ]
-    longest = [f"the longest question: {said}" for said in planner.too_long(questions.longest)]
-    return Plan(questions, models, stages, tuple(problems), (*unknown, *(() if problems else longest)))
+    warnings = [*_warnings(params, models)]
+    if not problems:
+        warnings += [f"the longest question: {said}" for said in planner.too_long(questions.longest)]
+    return Plan(questions, models, stages, tuple(problems), tuple(warnings))
 
 
 def _model(who: str, config: AgentConfig | LeaderConfig) -> ModelPlan:
@@ -105,152 +75,15 @@ def _too_large(stages: Sequence[StagePlan], memory_gb: float) -> Iterator[str]:
             yield f"{stage.name} needs about {stage.memory.total / 10**9:.1f} GB of {memory_gb:g}; {mend}"
 
 
-class _Planner:
-    """The arithmetic of each stage."""
-
-    def __init__(self, params: Params, questions: Questions, models: Sequence[ModelPlan]) -> None:
-        self.params, self.questions = params, questions
-        self.models = {model.who: model for model in models}
-        runtime = params.runtime
-        on_gpu = runtime.dtype == "auto" and runtime.device.startswith("cuda")
-        self.value_bytes = BFLOAT16 if on_gpu or runtime.dtype == "bfloat16" else FLOAT32
-
-    def stages(self) -> Iterator[StagePlan]:
-        """In the order they run."""
-        params, num_test = self.params, self.params.prepare.num_test
-        yield StagePlan("prepare", prompts=params.prepare.num_train + num_test)
-        for who, agent in params.team.items():
-            prompts = params.prepare.num_train + num_test
-            asked = params.prepare.num_train * params.propose.samples + num_test
-            read, drawn = self.agent_prompt(agent, self.questions.mean), agent.sampling.max_tokens
-            memory = self.sampling(self.models[who])
-            yield StagePlan(f"propose@{who}", prompts, asked, prompts * read, asked * drawn, memory=memory)
-        yield self.demonstrate()
-        yield self.train_sft()
-        yield self.train_mlpo()
-        yield self.evaluate()
-
-    def agent_prompt(self, agent: AgentConfig, question: int, *, again: bool = False) -> int:
-        """An agent's prompt, tokens; from round 1 on its last proposal, the draft and the question come again."""
-        shots = sum(agent.shots.values())
-        tokens = tokens_of(len(agent.system)) + shots * (self.questions.mean + self.questions.solution) + question
-        messages = bool(agent.system) + 2 * shots + 1
-        if again:
-            tokens += agent.sampling.max_tokens + self.params.rounds.max_draft_tokens + question
-            messages += 2
-        return tokens + messages * MESSAGE_TOKENS
-
-    def leader_prompt(self, question: int) -> int:
-        """The leader's prompt with every proposal at its longest, tokens."""
-        named = sum(agent.sampling.max_tokens + MESSAGE_TOKENS for agent in self.params.team.values())
-        return tokens_of(len(LEADER_SYSTEM)) + question + named + 2 * MESSAGE_TOKENS
-
-    def demonstrate(self) -> StagePlan:
-        """The untrained leader alone."""
-        prompts, q = self.params.prepare.num_train, self.questions
-        asked = prompts * self.params.demonstrate.leader_samples
-        shots = MAX_OWN_SHOTS if self.params.prepare.num_shots else 0
-        read = prompts * (q.mean + shots * (q.mean + q.solution + 2 * MESSAGE_TOKENS))
-        memory = self.sampling(self.models[LEADER])
-        return StagePlan("demonstrate", prompts, asked, read, asked * OWN_SAMPLING.max_tokens, memory=memory)
-
-    def train_sft(self) -> StagePlan:
-        """The warm start, with as many demonstrations as may be kept."""
-        config, draft = self.params.train_sft, self.params.rounds.max_draft_tokens
-        rows = self.params.demonstrate.max_demonstrations * config.epochs
-        prompt = self.leader_prompt(self.questions.mean)
-        tokens = self.params.runtime.micro_batch_tokens
-        memory, shape = None, self.models[LEADER].shape
-        if shape and rows:
-            memory = training_memory(
-                shape,
-                trained=shape.trained_parameters(config.trainable_layers, config.lora),
-                layers=config.trainable_layers or shape.layers,
-                row_tokens=tokens,
-                predicted=tokens * draft // (prompt + draft),
-                value_bytes=self.value_bytes,
-            )
-        return StagePlan("train_sft", rows, rows, rows * prompt, rows * draft, num_sft_steps(rows, config), memory)
-
-    def train_mlpo(self) -> StagePlan:
-        """Roll-outs and updates."""
-        config, runtime = self.params.train_mlpo, self.params.runtime
-        prompts, prompt = num_planned_prompts(config), self.leader_prompt(self.questions.mean)
-        drawn, memory = prompts * config.group_size, None
-        if (shape := self.models[LEADER].shape) and config.steps:
-            room = max(runtime.micro_batch_tokens - prompt, config.max_completion_tokens)
-            memory = training_memory(
-                shape,
-                trained=shape.trained_parameters(config.trainable_layers, config.lora),
-                layers=config.trainable_layers or shape.layers,
-                row_tokens=runtime.micro_batch_tokens,
-                predicted=min(config.group_size * config.max_completion_tokens, room),
-                value_bytes=self.value_bytes,
-                batch_tokens=runtime.batch_tokens,
-                reference=config.beta > 0,
-            )
-        out = drawn * config.max_completion_tokens
-        return StagePlan("train_mlpo", prompts, drawn, prompts * prompt, out, config.steps, memory)
-
-    def evaluate(self) -> StagePlan:
-        """Three leaders with the team, two of them alone too; round 0 of the agents is kept from `propose`."""
-        params, num_test = self.params, self.params.prepare.num_test
-        rounds, draft = params.rounds.num_rounds, params.rounds.max_draft_tokens
-        alone = 2 + params.evaluate.self_consistency_samples
-        leader = 3 * rounds + alone
-        agents = [(a, 3 * (rounds - 1)) for a in params.team.values()]
-        read = 3 * rounds * self.leader_prompt(self.questions.mean) + alone * self.questions.mean
-        read += sum(n * self.agent_prompt(a, self.questions.mean, again=True) for a, n in agents)
-        out = leader * draft + sum(n * a.sampling.max_tokens for a, n in agents)
-        asked = num_test * (leader + sum(n for _, n in agents))
-        return StagePlan("evaluate", asked, asked, num_test * read, num_test * out, memory=self.together())
-
-    def sampling(self, model: ModelPlan) -> Memory | None:
-        """One model that samples: None behind somebody's server."""
-        config, runtime = model.config, self.params.runtime
-        if model.shape is None or (config.server is not None and config.server.serve is None):
-            return None
-        quantize = config.quantize if isinstance(config, AgentConfig) else None
-        value_bytes = self.value_bytes if config.server is None else BFLOAT16
-        return sampling_memory(
-            model.shape, batch_tokens=runtime.batch_tokens, value_bytes=value_bytes, quantize=quantize
+def _warnings(params: Params, models: Sequence[ModelPlan]) -> Iterator[str]:
+    for model in models:
+        if model.shape is None:
+            yield f"{model.who}: the size of {model.config.model} is not known, so its memory is not"
+    wordy = [who for who, agent in params.team.items() if agent.sampling.max_tokens > tokens_of(MAX_CHARACTERS)]
+    if wordy:
+        yield (
+            f"demonstrate leaves out completions of more than {MAX_CHARACTERS} characters or several lines, and "
+            f"{', '.join(wordy)} may write more: if none is left, the stage says so and stops"
         )
-
-    def together(self) -> Memory | None:
-        """As many different models as stay loaded, the largest ones, one of them at work."""
-        held = {}
-        for model in self.models.values():
-            if (memory := self.sampling(model)) is not None:
-                config = model.config
-                kind = (config.model, config.revision, getattr(config, "quantize", None), model.who == LEADER)
-                held[kind] = memory
-        largest = sorted(held.values(), key=lambda m: m.weights, reverse=True)[: self.params.runtime.max_loaded_models]
-        if not largest:
-            return None
-        busiest = max(largest, key=lambda m: m.total - m.weights)
-        return replace(busiest, weights=sum(m.weights for m in largest))
-
-    def too_long(self, question: int) -> Iterator[str]:
-        """Prompts that do not fit, for a question of so many tokens."""
-        params, runtime = self.params, self.params.runtime
-        for who, agent in params.team.items():
-            wanted = self.agent_prompt(agent, question, again=params.rounds.num_rounds > 1) + agent.sampling.max_tokens
-            shape = self.models[who].shape
-            if shape and wanted > shape.context:
-                yield (
-                    f"{who} would read and write about {wanted:,} tokens, over the context of {shape.context:,}; "
-                    "lower its sampling.max_tokens or shots, or rounds.max_draft_tokens"
-                )
-        longest = max(params.train_mlpo.max_completion_tokens, params.rounds.max_draft_tokens)
-        wanted, shape = self.leader_prompt(question) + longest, self.models[LEADER].shape
-        if shape and wanted > shape.context:
-            yield (
-                f"the leader would read and write about {wanted:,} tokens, over its context of {shape.context:,}; "
-                "lower the agents' sampling.max_tokens or train_mlpo.max_completion_tokens"
-            )
-        wanted = self.leader_prompt(question) + params.train_mlpo.max_completion_tokens
-        if params.train_mlpo.steps and wanted > runtime.micro_batch_tokens:
-            yield (
-                f"a prompt and one completion are about {wanted:,} tokens, over runtime.micro_batch_tokens "
-                f"{runtime.micro_batch_tokens:,}; raise it, or lower the agents' sampling.max_tokens"
-            )
+    if params.evaluate.rivals:
+        yield "what evaluate.rivals ask is not counted"

@@ -14,7 +14,7 @@ from mlpo.config import ConfigError, Params, parse_params
 from mlpo.layout import DEMONSTRATION_STATISTICS, DEMONSTRATIONS, TRAIN_PROBLEMS
 from mlpo.stages import demonstrate, propose
 from mlpo.store import read_jsonl
-from mlpo.types import LEADER, Demonstration, Problem, Request
+from mlpo.types import LEADER, Demonstration, Problem, Request, Sampling
 
 NUM_TRAIN = 3
 
@@ -70,6 +70,14 @@ def test_the_leader_samples_alone_with_one_example_a_family(ready: Params) -> No
     requests = demonstrate.own_requests(ready, list(read_jsonl(TRAIN_PROBLEMS, Problem)))
     assert [m.content for m in requests[0].messages] == [demonstrate.OWN_SYSTEM, "20 + 1?", "21", "2 + 1?"]
     assert len({(r.problem_id, r.sample, r.seed) for r in requests}) == NUM_TRAIN * 4
+    assert {r.sampling for r in requests} == {Sampling(0.7, 0.95, 24, ("\n",))}
+
+
+def test_the_leaders_own_samples_may_be_longer(ready: Params) -> None:
+    longer = {"temperature": 1.0, "max_tokens": 300}
+    params = parse_params(ready.model_dump(by_alias=True) | {"demonstrate": {"sampling": longer}})
+    requests = demonstrate.own_requests(params, list(read_jsonl(TRAIN_PROBLEMS, Problem)))
+    assert {r.sampling for r in requests} == {Sampling(1.0, 0.95, 300)}
 
 
 def test_if_nothing_can_be_built_it_says_what_to_change(house: Path, raw_params: dict[str, Any]) -> None:

@@ -12,8 +12,9 @@ from rich.console import Console
 
 from mlpo.config import ConfigError, Params, load_params, parse_params
 from mlpo.stages import dry_run
-from mlpo.stages.plan import StagePlan, make_plan
-from mlpo.stages.questions import tokens_of
+from mlpo.stages.plan import make_plan
+from mlpo.stages.questions import read_questions, tokens_of
+from mlpo.stages.stage_plans import Planner, StagePlan
 from tests.training.conftest import tiny_folder  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +54,7 @@ def raw(tiny_folder: Path) -> dict[str, Any]:  # noqa: F811
 def test_the_sets_beside_the_default_can_be_planned_and_fit_one_gpu_of_80_gb(path: Path) -> None:
     text = printed(load_params(path), memory_gb=80)
     assert "It fits 80 GB" in text
-    assert "warning" not in text
+    assert "the longest question" not in text
     for word in ("train_mlpo", "evaluate", "Qwen/Qwen2.5", "parameters", "tokens in"):
         assert word in text
 
@@ -131,9 +132,33 @@ def test_an_agent_whose_package_is_missing_is_refused(
         printed(parse_params(raw))
 
 
-def test_what_is_not_known_is_said_and_not_guessed(raw: dict[str, Any]) -> None:
-    raw["team"]["two"]["model"] = "somebody/secret"
-    assert "warning: two: the size of somebody/secret is not known" in printed(parse_params(raw))
+@pytest.mark.parametrize(
+    ("section", "change", "warning"),
+    [
+        ("leader", {"model": "somebody/secret"}, "leader: the size of somebody/secret is not known"),
+        ("evaluate", {"rivals": ["debate"]}, "what evaluate.rivals ask is not counted"),
+        # 240 characters are 69 tokens
+        ("team", {"two": {"model": "x/y-1B", "sampling": {"max_tokens": 70}}}, "several lines, and two may write more"),
+    ],
+)
+def test_what_is_not_known_or_may_go_wrong_is_said(
+    raw: dict[str, Any], section: str, change: dict[str, Any], warning: str
+) -> None:
+    assert "warning" not in printed(parse_params(raw))
+    text = printed(parse_params(raw | {section: {**raw.get(section, {}), **change}}))
+    assert warning in " ".join(text.split())
+
+
+def test_a_question_longer_than_most_is_warned_of(raw: dict[str, Any]) -> None:
+    raw["team"]["one"]["shots"] = {}
+    raw["prepare"]["families"] = ["capital"]
+    raw["runtime"]["micro_batch_tokens"] = 1000
+    params = parse_params(raw)
+    questions = read_questions(params)
+    assert questions.longest > questions.mean
+    # the mean question just fits the context of 512
+    raw["train_mlpo"]["max_completion_tokens"] = 512 - Planner(params, questions, ()).leader_prompt(questions.mean)
+    assert "warning: the longest question: the leader would read and write about" in printed(parse_params(raw))
 
 
 def test_tokens_are_rounded_up() -> None:
