@@ -179,6 +179,17 @@ def params() -> None:
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
+@inspect_app.command("transcripts")
+def inspect_transcripts(
+    strategy: Annotated[str, typer.Argument(help="A name in metrics.json, such as leader or debate.")],
+    number: Annotated[int, typer.Option(min=1, help="How many.")] = 1,
+) -> None:
+    """What a strategy did for test problems: who said what, what was read in it, what it cost."""
+    from mlpo.stages import transcripts
+
+    transcripts.run(strategy, number)
+
+
 @inspect_app.command("demonstrations")
 def inspect_demonstrations(
     number: Annotated[int, typer.Option(min=1, help="How many, one kind after the other.")] = 3,
