@@ -14,8 +14,8 @@ CHARACTERS_PER_TOKEN = 3.5
 HUB_CHARACTERS = {
     "bbh": (500, 2500),
     "gsm8k": (240, 850),
-    "math": (190, 2830),
-    "math500": (190, 2830),
+    "math": (190, 4300),
+    "math500": (190, 4300),
     "mmlu": (460, 4790),
 }
 """Mean and longest question, where rows come when the run does; measured on the packages, guessed for bbh."""
