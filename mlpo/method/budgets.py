@@ -1,8 +1,8 @@
 """Votes and self-consistency with as many samples as the leader's budget pays for, in generations or in tokens.
 
     equal generations:  n = (K + 1) * T, what the leader with its team asks for in T rounds
-    equal tokens:       n = max(1, round(B / c)), B what the leader with its team spent on this very problem and
-                        c what the first sample cost
+    equal tokens:       the nearest n with n * c = B, at least 1: B what the leader with its team spent on this very
+                        problem, c the mean cost of the samples; one is drawn, then what is left is spent at c
 
 Tokens are prompt and completion together, a sample's prompt counted each time, as in metrics.json. A vote's samples go
 round the team, so agents differ by at most one; its first ones are the team's own proposals.
@@ -74,13 +74,16 @@ def self_consistency_within(
 def _samples(
     request: Callable[[int], Request], budget: Budget, problem: Problem
 ) -> Generator[list[Request], list[Completion], list[Completion]]:
-    """All at once where their number is known; else the first one, whose price says how many follow."""
+    """All at once where their number is known; else one, then as many as the rest pays for at the mean price so far."""
     if isinstance(budget, int):
         if budget < 1:
             raise ValueError(f"needs a budget of at least 1 sample, got {budget}")
         return (yield [request(i) for i in range(budget)])
-    [first] = yield [request(0)]
-    price = first.prompt_tokens + first.completion_tokens
-    num = max(1, round(budget[problem.id] / price)) if price else 1  # a failed generation has no price
-    rest = (yield [request(i) for i in range(1, num)]) if num > 1 else []
-    return [first, *rest]
+    samples, spent, more = list[Completion](), 0, 1
+    while more >= 1:
+        batch = yield [request(len(samples) + i) for i in range(more)]
+        cost = sum(c.prompt_tokens + c.completion_tokens for c in batch)
+        samples, spent = [*samples, *batch], spent + cost
+        left = budget[problem.id] - spent
+        more = round(left * len(samples) / spent) if cost else 0  # failed generations cost nothing: no end in sight
+    return samples

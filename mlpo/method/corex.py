@@ -18,6 +18,8 @@ from mlpo.method.answers import agent_answer, leader_answer
 from mlpo.method.baselines import vote, voted
 from mlpo.method.prompts import AgentPrompt, leader_messages
 from mlpo.method.rounds import agent_request, leader_request
+from mlpo.method.seeds import derive_seed
+from mlpo.method.selection import ProposalSet
 from mlpo.method.turns import answered_then_told, block, in_order, named, told, turn_request
 from mlpo.types import Completion, Message, Problem, Request, Round, Sampling, StrategyRun, Transcript
 
@@ -107,6 +109,7 @@ def corex_retrieve(
     sampling: Mapping[str, Sampling],
     leader_sampling: Sampling,
     seed: int,
+    examples: tuple[Message, ...] = (),
     name: str = "corex_retrieve",
 ) -> StrategyRun:
     """The leader scores each proposal on its own; an unreadable score is 0, a tie goes to the first in `order_of`.
@@ -117,14 +120,32 @@ def corex_retrieve(
     ordered = in_order(problem, team, seed)
     proposals = yield [agent_request(problem, agent, sampling[agent.name], seed) for agent in ordered]
     scores = yield [
-        leader_request(problem, _score_messages(problem, proposal), leader_sampling, seed, sample=i)
-        for i, proposal in enumerate(proposals)
+        leader_request(problem, _score_messages(problem, c), leader_sampling, seed, sample=i, examples=examples)
+        for i, c in enumerate(proposals)
     ]
     answers = [agent_answer(proposal, problem) for proposal in proposals]
     readable = [i for i, answer in enumerate(answers) if answer is not None]
     best = max(readable, key=lambda i: read_score(scores[i]), default=None)  # max keeps the first of equals
     answer = None if best is None else answers[best]
     return Transcript(problem.id, name, (Round(tuple(proposals), None, answer),), answer, extra=tuple(scores))
+
+
+def score_examples(sets: Sequence[ProposalSet], num: int, seed: int) -> tuple[Message, ...]:
+    """Training proposals with their scores, a right one (1) and a wrong one (0) in turn, each of another problem.
+
+    A model that was never told answers the question instead of scoring.
+
+    Args:
+        sets: proposals on training problems.
+    """
+    turns: list[Message] = []
+    for each in sorted(sets, key=lambda s: derive_seed(seed, "score_examples", s.problem.id)):
+        wanted = len(turns) % 4 == 0  # two turns an example: every second one is right
+        scored = [pair for a in each.proposals for pair in zip(each.proposals[a], each.correct[a], strict=True)]
+        shown = next((c for c, right in scored if right == wanted), None)
+        if shown is not None and len(turns) < 2 * num:
+            turns += [_score_messages(each.problem, shown)[-1], Message("assistant", "1" if wanted else "0")]
+    return tuple(turns)
 
 
 def read_score(completion: Completion) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 
 from mlpo.config import Params
 from mlpo.method.budgets import self_consistency_within, vote_within
-from mlpo.method.corex import corex_discuss, corex_retrieve, corex_review
+from mlpo.method.corex import corex_discuss, corex_retrieve, corex_review, score_examples
 from mlpo.method.debate import debate
 from mlpo.method.deferral import deferral, deferral_examples
 from mlpo.method.examples import worked_examples
@@ -64,6 +64,7 @@ def _known(params: Params, team: Sequence[AgentPrompt], sets: Sequence[ProposalS
     players: dict[str, Any] = {"team": team, "sampling": team_sampling(params), "seed": params.seed}
     judge: dict[str, Any] = {"leader_sampling": leader_sampling(params)}
     shown = judge | {"examples": worked_examples(sets, NUM_EXAMPLES, params.seed), "lenient": True}
+    scores = judge | {"examples": score_examples(sets, NUM_EXAMPLES, params.seed)}
     picks = judge | {"examples": deferral_examples(sets, NUM_EXAMPLES, params.seed)}
     taught: dict[str, Any] = {"num_rounds": turns, "max_lessons": params.evaluate.rival_lessons}
     vote, consistency = "majority_vote_equal_generations", "self_consistency_equal_generations"
@@ -74,7 +75,7 @@ def _known(params: Params, team: Sequence[AgentPrompt], sets: Sequence[ProposalS
         ),
         "corex_discuss": Entrant(partial(corex_discuss, **players, **shown, num_rounds=turns), size * turns + 1),
         "corex_review": Entrant(partial(corex_review, **players), size),
-        "corex_retrieve": Entrant(partial(corex_retrieve, **players, **judge), 2 * size),
+        "corex_retrieve": Entrant(partial(corex_retrieve, **players, **scores), 2 * size),
         "lessons": Entrant(partial(lessons, **players, **taught), size * (2 * turns - 1)),
         "deferral": Entrant(partial(deferral, **players, **picks), size + 1),
         vote: Entrant(partial(_wide_vote(params, team), budget=equal, name=vote), equal),

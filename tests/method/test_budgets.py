@@ -38,7 +38,7 @@ def test_a_number_of_samples_is_plain_self_consistency() -> None:
 
 
 @pytest.mark.parametrize(("tokens", "generations"), [(130, 10), (136, 10), (137, 11), (30, 2), (13, 1), (5, 1), (0, 1)])
-def test_tokens_buy_samples_at_the_price_of_the_first(tokens: int, generations: int) -> None:
+def test_tokens_buy_samples(tokens: int, generations: int) -> None:
     # round(136 / 13 = 10.46) = 10, round(137 / 13 = 10.54) = 11; one sample is always paid for
     rest = [["5"] * (generations - 1)] if generations > 1 else []
     for run in (vote({"p1": tokens}), consistent({"p1": tokens})):
@@ -51,6 +51,17 @@ def test_the_first_samples_are_the_same_for_either_budget() -> None:
         _, [together] = drive(strategy(4), ["5"] * 4)
         _, [first, rest] = drive(strategy({"p1": 52}), ["5"], ["5"] * 3)
         assert [*first, *rest] == together
+
+
+def test_what_is_left_is_spent_at_the_mean_price() -> None:
+    # 52 tokens: 13 spent, 39 / 13 = 3 more; one fails and costs nothing, so 13 are left: round(13 / 9.75) = 1 more
+    transcript, _ = drive(vote({"p1": 52}), ["5"], ["5", "!", "5"], ["5"])
+    assert sum(c.prompt_tokens + c.completion_tokens for c in transcript.completions) == 52
+
+
+def test_a_model_that_fails_for_nothing_is_not_asked_for_ever() -> None:
+    transcript, _ = drive(vote({"p1": 52}), ["5"], ["!"] * 3)
+    assert (transcript.answer, len(transcript.completions)) == ("5", 4)
 
 
 def test_a_failed_first_sample_has_no_price() -> None:

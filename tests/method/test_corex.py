@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from mlpo.method.corex import SCORE_SYSTEM, corex_discuss, corex_retrieve, corex_review, read_score
-from mlpo.types import LEADER, Completion, StrategyRun
+from mlpo.method.corex import SCORE_SYSTEM, corex_discuss, corex_retrieve, corex_review, read_score, score_examples
+from mlpo.method.selection import ProposalSet
+from mlpo.types import LEADER, Completion, Problem, StrategyRun
 from tests.method.strategy_driver import DRAFT, ORDER, SAMPLING, SUM, TEAM, drive
 
 HOW: dict[str, Any] = {"team": TEAM, "sampling": SAMPLING, "seed": 0}
@@ -100,6 +101,26 @@ def test_each_proposal_is_scored_on_its_own_and_quoted() -> None:
         SUM.question, "proposed: 5", "    Score from 0 to 1:", "    1", "Score from 0 to 1:",
     ]  # fmt: skip
     assert len({(r.seed, r.sample) for r in scored}) == 3
+
+
+def proposals(number: int, right: bool) -> ProposalSet:
+    problem = Problem(f"p{number}", "basics", "sum", f"{number} + 1?", str(number + 1), "integer")
+    said = Completion(problem.id, "geo", str(number + right), "stop", 1, 1)
+    return ProposalSet(problem, {"geo": (said,)}, {"geo": (right,)})
+
+
+def test_a_retriever_is_shown_right_and_wrong_proposals_in_turn_with_their_scores() -> None:
+    sets = [proposals(n, right=n % 2 == 0) for n in range(12)]
+    turns = score_examples(sets, 4, 0)
+    assert [m.content for m in turns[1::2]] == ["1", "0", "1", "0"]
+    for shown, score in zip(turns[::2], turns[1::2], strict=True):
+        question, proposed, _ = shown.content.splitlines()
+        assert (int(proposed.split()[1]) == int(question.split()[0]) + 1) == (score.content == "1")
+    assert len({m.content for m in turns[::2]}) == 4
+    assert score_examples(sets[1::2], 4, 0) == ()  # never right: there is nothing to begin with
+    run = corex_retrieve(SUM, **HOW, leader_sampling=DRAFT, examples=turns)
+    _, [_, scored] = drive(run, ["5"] * 3, ["1"] * 3)
+    assert [r.messages[1:-1] for r in scored] == [turns] * 3
 
 
 @pytest.mark.parametrize(
