@@ -246,6 +246,17 @@ def list_leaders() -> None:
 
 
 @app.command()
+def export(
+    version: Annotated[str, typer.Argument(metavar="VERSION|champion", help="A leader's number or alias.")],
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+) -> None:
+    """A registered leader as a plain Hugging Face folder: weights, tokenizer, chat template, model card."""
+    from mlpo.stages import export as stage
+
+    stage.run(version, folder)
+
+
+@app.command()
 def lineage(
     reference: Annotated[
         str,

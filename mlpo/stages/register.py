@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from mlpo.config import ConfigError, Params, digest
 from mlpo.grading import is_equivalent
-from mlpo.layout import METRICS, MLPO_LEADER, PROBLEMS, REGISTERED, TEST_PROBLEMS, proposals_of, transcripts_of
+from mlpo.layout import (
+    METRICS,
+    MLPO_LEADER,
+    PROBLEM_STATISTICS,
+    PROBLEMS,
+    REGISTERED,
+    TEST_PROBLEMS,
+    proposals_of,
+    transcripts_of,
+)
 from mlpo.method.metrics import Graded, grade
 from mlpo.method.prompts import agent_messages, leader_messages, solo_messages
 from mlpo.models.load import model_identity, weights_digest
@@ -21,6 +31,9 @@ from mlpo.tracking.gate import Evaluation
 from mlpo.tracking.register import Registration, register_leader
 from mlpo.tracking.runs import stage_run
 from mlpo.types import LEADER, Completion, Message, Problem, Transcript
+
+LEADER_MODEL = Path(__file__).with_name("leader_model.py")
+"""What MLflow runs to answer with the leader's team."""
 
 
 def run(params: Params) -> None:
@@ -35,7 +48,7 @@ def run(params: Params) -> None:
     candidate = _candidate(params)
     inputs = (PROBLEMS, *map(proposals_of, params.team))
     with stage_clock("register"), stage_run("register", params, inputs=[MLPO_LEADER, METRICS, *inputs]) as tracked:
-        registration = register_leader(tracked, candidate, inputs=inputs)
+        registration = register_leader(tracked, candidate, inputs=inputs, code=LEADER_MODEL)
         write_json_atomic(REGISTERED, candidate.identity)
     print(announcement(registration))
 
@@ -63,6 +76,8 @@ def _candidate(params: Params) -> Candidate:
         table=readme_table(metrics, confidence=params.evaluate.confidence),
         team=team_prompts(params),
         example=leader_messages(graded[0].problem, shown),
+        solo_example=solo_messages(graded[0].problem),
+        data=json.loads(PROBLEM_STATISTICS.read_text(encoding="utf-8")),
     )
 
 
@@ -72,6 +87,7 @@ def _graded() -> list[Graded]:
     for path, stage in (
         (MLPO_LEADER, "train_mlpo"),
         (TEST_PROBLEMS, "prepare"),
+        (PROBLEM_STATISTICS, "prepare"),
         (METRICS, "evaluate"),
         (transcripts, "evaluate"),
     ):

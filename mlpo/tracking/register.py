@@ -6,20 +6,17 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlpo import layout
 from mlpo.tracking.candidate import Candidate
 from mlpo.tracking.connect import Connection, as_global_store, exclusive
 from mlpo.tracking.decisions import NAME, Decision, decision_in
+from mlpo.tracking.model import write_model
 from mlpo.tracking.pipeline import STAGE
 from mlpo.tracking.promotion import promote
 from mlpo.tracking.provenance import current_commit, dvc_hash
 from mlpo.tracking.registry import CHALLENGER, versions
 from mlpo.tracking.runs import FLOW_RUN, OUTPUT, StageRun
-
-if TYPE_CHECKING:
-    from mlflow.entities import LoggedModel
 
 TRAINED_BY = {"train_sft": layout.SFT_LEADER, "train_mlpo": layout.MLPO_LEADER}
 """The stages whose runs made a leader, and what each writes."""
@@ -35,7 +32,7 @@ class Registration:
     decision: Decision
 
 
-def register_leader(run: StageRun, candidate: Candidate, *, inputs: Sequence[Path]) -> Registration:
+def register_leader(run: StageRun, candidate: Candidate, *, inputs: Sequence[Path], code: Path) -> Registration:
     """Make the candidate a version of `leader` with the alias challenger, and champion if it clears the gate.
 
     The weights are copied as files, never loaded. The same leader, evaluated the same way, finds its version again.
@@ -43,11 +40,12 @@ def register_leader(run: StageRun, candidate: Candidate, *, inputs: Sequence[Pat
     Args:
         run: the open run of the stage that registers.
         inputs: what the leader was made from (problems, proposals), recorded by DVC hash.
+        code: what MLflow runs to answer with the leader's team; see `mlpo.tracking.model.serve_team`.
     """
     identity = candidate.tags()["leader"]
     with exclusive():
         known = versions(run.connection, leader=identity)
-        version = int(known[0].version) if known else _create_version(run, candidate, inputs)
+        version = int(known[0].version) if known else _create_version(run, candidate, inputs, code)
     decided = decision_in(known[0].tags) if known else None
     if decided:
         return Registration(version, new=False, decision=decided)
@@ -56,7 +54,7 @@ def register_leader(run: StageRun, candidate: Candidate, *, inputs: Sequence[Pat
     return Registration(version, new=not known, decision=decision)
 
 
-def _create_version(run: StageRun, candidate: Candidate, inputs: Sequence[Path]) -> int:
+def _create_version(run: StageRun, candidate: Candidate, inputs: Sequence[Path], code: Path) -> int:
     from mlflow.exceptions import MlflowException
 
     client = run.connection.client
@@ -66,10 +64,11 @@ def _create_version(run: StageRun, candidate: Candidate, inputs: Sequence[Path])
     )
     try:
         client.log_model_artifacts(model.model_id, str(candidate.folder))
-        with tempfile.TemporaryDirectory() as folder:
-            candidate.write_description(Path(folder))
-            _write_signature(model, Path(folder))
-            client.log_model_artifacts(model.model_id, folder)
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "model"
+            write_model(folder, model, candidate, code)
+            candidate.write_description(folder)
+            client.log_model_artifacts(model.model_id, str(folder))
     except BaseException:
         client.finalize_logged_model(model.model_id, "FAILED")
         raise
@@ -110,17 +109,6 @@ def run_that_wrote(connection: Connection, stage: str, path: Path) -> str:
     condition = f"tags.`{STAGE}` = '{stage}' and tags.`{OUTPUT}{path.as_posix()}` = '{dvc_hash(path)}'"
     found = connection.client.search_runs([connection.experiment_id], condition, max_results=1)
     return str(found[0].info.run_id) if found else ""
-
-
-def _write_signature(model: LoggedModel, folder: Path) -> None:
-    from mlflow.models import Model, ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
-
-    signature = ModelSignature(
-        inputs=Schema([ColSpec(DataType.string, "messages")]), outputs=Schema([ColSpec(DataType.string, "text")])
-    )
-    described = Model(artifact_path=model.artifact_location, model_id=model.model_id, signature=signature)
-    described.save(str(folder / "MLmodel"))
 
 
 def _description(candidate: Candidate) -> str:

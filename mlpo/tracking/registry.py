@@ -102,6 +102,20 @@ def version_number(text: str) -> int:
     return int(text)
 
 
+def version_of(connection: Connection, reference: str) -> int:
+    """A version by its number or by an alias.
+
+    Raises:
+        ConfigError: there is no such version.
+    """
+    known = aliases(connection)
+    if reference in known:
+        return known[reference]
+    if reference in (CHALLENGER, CHAMPION, PREVIOUS):
+        raise ConfigError(f"no leader is {reference} yet; `mlpo leaders` lists them")
+    return int(get_version(connection, version_number(reference)).version)
+
+
 def get_version(connection: Connection, version: int) -> ModelVersion:
     """One registered version.
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from mlpo.config import Params, parse_params
-from mlpo.layout import SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
-from mlpo.store import write_jsonl_atomic
+from mlpo.layout import PROBLEM_STATISTICS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
+from mlpo.store import write_json_atomic, write_jsonl_atomic
 from mlpo.types import Problem
+from tests.tracking.candidates import STATISTICS
 
 MLFLOWS_OWN_WARNINGS = (
     "ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning",
@@ -52,6 +53,7 @@ def house(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch)
     write_jsonl_atomic(TRAIN_PROBLEMS, [problem(n, "train") for n in (2, 0, 1)])
     write_jsonl_atomic(TEST_PROBLEMS, [problem(n, "test") for n in (11, 10, 13, 12)])
     write_jsonl_atomic(SHOT_PROBLEMS, [problem(n, "shot") for n in (20, 21)])
+    write_json_atomic(PROBLEM_STATISTICS, STATISTICS)
     return tmp_path
 
 

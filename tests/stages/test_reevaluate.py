@@ -19,7 +19,7 @@ from mlpo.tracking.register import register_leader
 from mlpo.tracking.runs import stage_run
 from mlpo.types import LEADER, Problem, Request
 from tests.stages.conftest import problem
-from tests.tracking.candidates import candidate
+from tests.tracking.candidates import LEADER_MODEL, candidate, write_leader
 
 
 def reply(request: Request) -> str:
@@ -33,12 +33,11 @@ def reply(request: Request) -> str:
 @pytest.fixture
 def registered(house: object, params: Params) -> Params:
     """Version 1, evaluated on the house's test problems; then the house moves on."""
-    MLPO_LEADER.mkdir(parents=True)
-    (MLPO_LEADER / "model.safetensors").write_text("weights", encoding="utf-8")
+    write_leader(MLPO_LEADER, "weights")
     shot = Problem("shot", "basics", "sum", "worked?", "1", "integer")
     team = [AgentPrompt("adder", "Be brief.", (shot,)), AgentPrompt("guesser", "Be brief.")]
     with stage_run("register", params) as run:
-        register_leader(run, replace(candidate(params, "01"), team=team), inputs=[])
+        register_leader(run, replace(candidate(params, "01"), team=team), inputs=[], code=LEADER_MODEL)
     write_jsonl_atomic(TEST_PROBLEMS, [problem(n, "new") for n in (31, 32, 33)])
     return params
 

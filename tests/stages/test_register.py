@@ -11,11 +11,12 @@ import pytest
 
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
-from mlpo.layout import METRICS, MLPO_LEADER, REGISTERED, SFT_LEADER, TEST_PROBLEMS, TRANSCRIPTS
+from mlpo.layout import METRICS, MLPO_LEADER, PROBLEM_STATISTICS, REGISTERED, SFT_LEADER, TEST_PROBLEMS, TRANSCRIPTS
 from mlpo.method.prompts import leader_text
 from mlpo.stages import evaluate, propose, register
 from mlpo.tracking.registry import champion_folder, leaders
 from mlpo.types import Request
+from tests.tracking.candidates import write_leader
 
 
 def reply(request: Request) -> str:
@@ -30,8 +31,7 @@ def evaluated(house: Path, params: Params) -> Params:
     for agent in params.team:
         propose.run(params, agent, models=ScriptedModels(reply))
     for folder in (SFT_LEADER, MLPO_LEADER):
-        folder.mkdir(parents=True)
-        (folder / "model.safetensors").write_text(folder.name, encoding="utf-8")
+        write_leader(folder, folder.name)
     evaluate.run(params, models=ScriptedModels(reply))
     return params
 
@@ -52,11 +52,12 @@ def test_the_leader_becomes_a_version_with_its_evaluation(
     assert "| MLPO leader + team | 1.000 |" in card
 
 
-def test_the_input_example_is_a_prompt_as_the_leader_sees_it(evaluated: Params) -> None:
+def test_the_card_shows_a_prompt_as_the_leader_sees_it(evaluated: Params) -> None:
     register.run(evaluated)
-    example = json.loads((champion_folder() / "input_example.json").read_text(encoding="utf-8"))
-    assert [message["role"] for message in example["messages"]] == ["system", "user"]
-    assert "adder: 11" in example["messages"][1]["content"]
+    card = (champion_folder() / "README.md").read_text(encoding="utf-8")
+    with_team, alone = card.partition("Alone:")[::2]
+    assert "    adder: 11\n" in with_team
+    assert "    user: 10 + 1?\n\nIt answers" in alone
 
 
 def test_registering_again_changes_nothing_and_says_so(evaluated: Params, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +95,8 @@ def test_the_prompts_digest_follows_wording_and_worked_examples(
 
 def test_what_is_missing_is_named_with_the_stage_that_makes_it(evaluated: Params) -> None:
     transcripts = TRANSCRIPTS / "leader.jsonl"
-    for path, stage in ((METRICS, "evaluate"), (transcripts, "evaluate"), (TEST_PROBLEMS, "prepare")):
+    prepared = (TEST_PROBLEMS, "prepare"), (PROBLEM_STATISTICS, "prepare")
+    for path, stage in (*prepared, (METRICS, "evaluate"), (transcripts, "evaluate")):
         content = path.read_bytes()
         path.unlink()
         with pytest.raises(ConfigError, match=f"{path}: missing; run `mlpo {stage}`"):

@@ -12,13 +12,21 @@ from mlpo.tracking.register import Registration, register_leader
 from mlpo.tracking.runs import stage_run
 from mlpo.types import Message
 
+LEADER_MODEL = Path(__file__).parents[2] / "mlpo/stages/leader_model.py"
 SFT, MLPO, PROBLEMS = Path("data/leaders/sft"), Path("data/leaders/mlpo"), Path("data/problems")
+
+
+STATISTICS = {
+    "benchmark": "basics", "licence": "Apache-2.0; GeoNames CC BY 4.0", "source": "package", "problems": {"train": 196},
+    "contamination": {"exact": 0, "ngram": 3},
+}  # fmt: skip
 
 
 def write_leader(folder: Path, content: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.safetensors").write_text(content, encoding="utf-8")
-    (folder / "config.json").write_text("{}", encoding="utf-8")
+    (folder / "config.json").write_text('{"architectures": ["LlamaForCausalLM"]}', encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "LlamaTokenizer"}', encoding="utf-8")
 
 
 def candidate(
@@ -39,10 +47,12 @@ def candidate(
         metrics={"strategies": {"leader": leader}},
         table="| strategy | accuracy |",
         team=[AgentPrompt(name, "") for name in params.team],
-        example=(Message("user", "Capital of France?"),),
+        example=(Message("system", "Lead."), Message("user", "Capital of France?\ngeo: Paris")),
+        solo_example=(Message("system", "Lead."), Message("user", "Capital of France?")),
+        data=STATISTICS,
     )
 
 
 def register(leader: Candidate) -> Registration:
     with stage_run("register", leader.params) as run:
-        return register_leader(run, leader, inputs=[PROBLEMS])
+        return register_leader(run, leader, inputs=[PROBLEMS], code=LEADER_MODEL)

@@ -31,23 +31,26 @@ def test_the_champions_folder_holds_the_weights_and_their_description(params: Pa
     register(candidate(params))
     folder = champion_folder()
     assert (folder / "model.safetensors").read_bytes() == (MLPO / "model.safetensors").read_bytes()
-    card = (folder / "README.md").read_text(encoding="utf-8")
-    assert "license: apache-2.0" in card
-    assert "| strategy | accuracy |" in card
     stored = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
     assert stored["scores"] == {"p0": False, "p1": False, "p2": True, "p3": True}
-    assert json.loads((folder / "input_example.json").read_text(encoding="utf-8"))["messages"][0]["role"] == "user"
 
 
 @pytest.mark.usefixtures("trained")
-def test_a_versions_signature_can_be_read_by_mlflow(params: Params, connection: Connection) -> None:
+def test_mlflow_reads_a_versions_signature_example_and_flavours(params: Params, connection: Connection) -> None:
     import mlflow
 
     register(candidate(params))
     with as_global_store(connection):
-        signature = mlflow.models.get_model_info("models:/leader@champion").signature
-    assert signature is not None
-    assert [column.name for column in signature.outputs] == ["text"]
+        info = mlflow.models.get_model_info("models:/leader@champion")
+    assert info.signature is not None
+    assert [column.name for column in info.signature.inputs] == ["question"]
+    assert [column.name for column in info.signature.outputs][:2] == ["answer", "text"]
+    assert info.flavors.keys() == {"transformers", "python_function"}
+    assert info.flavors["python_function"]["model_code_path"] == "leader_model.py"
+    folder = champion_folder()
+    assert json.loads((folder / "input_example.json").read_text(encoding="utf-8"))["data"] == [["Capital of France?"]]
+    assert (folder / "components/tokenizer/tokenizer_config.json").is_file()
+    assert not list(folder.rglob("*.pkl"))
 
 
 @pytest.mark.usefixtures("trained")

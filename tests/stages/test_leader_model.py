@@ -1,0 +1,131 @@
+"""A registered leader outside its checkout: MLflow loads it alone and with its team, transformers loads its export."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import ModelCard
+
+from mlpo.agents.ledger import GenerationLedger
+from mlpo.agents.local import LocalModels
+from mlpo.agents.runner import run_strategies
+from mlpo.agents.shelf import ModelShelf
+from mlpo.config import ConfigError, Params, RuntimeConfig, parse_params
+from mlpo.layout import MLPO_LEADER
+from mlpo.method.baselines import solo_leader
+from mlpo.method.prompts import solo_messages
+from mlpo.stages import export
+from mlpo.stages.ask import problem_of
+from mlpo.stages.register import LEADER_MODEL
+from mlpo.stages.strategies import team_strategy
+from mlpo.stages.team import team_prompts
+from mlpo.store import request_key
+from mlpo.tracking.connect import as_global_store, connect
+from mlpo.tracking.register import register_leader
+from mlpo.tracking.runs import stage_run
+from mlpo.types import LEADER, Sampling, Transcript
+from tests.tracking.candidates import candidate, write_leader
+from tests.training.conftest import SPECIALS, tiny_folder  # noqa: F401 - a fixture
+
+QUESTION = "17 + 25?"
+LONGEST = 12
+
+
+@pytest.fixture
+def played(house: Path, raw_params: dict[str, Any], tiny_folder: Path) -> list[Transcript]:  # noqa: F811
+    """What a leader said in its checkout, with its team and alone; then it is registered and all data deleted."""
+    for agent in raw_params["team"].values():
+        agent["model"] = str(tiny_folder)
+    params = parse_params(raw_params | {"rounds": {"max_draft_tokens": LONGEST}})
+    shutil.copytree(tiny_folder, MLPO_LEADER)
+    team = team_prompts(params)
+    with stage_run("register", params) as run:
+        register_leader(run, replace(candidate(params), team=team), inputs=[], code=LEADER_MODEL)
+    transcripts = play(params, team)
+    shutil.rmtree("data")
+    return transcripts
+
+
+def play(params: Params, team: Any) -> list[Transcript]:
+    problem = problem_of(QUESTION)
+    greedy = Sampling(temperature=0.0, max_tokens=LONGEST)
+    alone = solo_leader(problem, leader_sampling=greedy, seed=params.seed)
+    models = LocalModels(RuntimeConfig())
+    with closing(ModelShelf(models, {}, request_key, ledger=GenerationLedger(), max_loaded=3)) as shelf:
+        backends = {name: shelf.backend(agent.model) for name, agent in params.team.items()}
+        backends[LEADER] = shelf.backend(str(MLPO_LEADER))
+        return run_strategies([team_strategy(params, team)(problem), alone], backends)
+
+
+def shown(text: str) -> str:
+    """Without control tokens, which a pipeline leaves out."""
+    return re.sub("|".join(SPECIALS), "", text)
+
+
+@pytest.mark.slow
+def test_mlflow_loads_it_alone_and_with_its_team_and_it_says_what_it_said_in_its_checkout(
+    played: list[Transcript],
+) -> None:
+    import mlflow
+
+    with_team, alone = played
+    chat = [{"role": m.role, "content": m.content} for m in solo_messages(problem_of(QUESTION))]
+    with as_global_store(connect()):
+        pipeline = mlflow.transformers.load_model("models:/leader@champion")
+        [told] = pipeline([chat], max_new_tokens=LONGEST, do_sample=False, return_full_text=False)
+        assert told[0]["generated_text"] == shown(alone.completions[0].text)
+
+        team = mlflow.pyfunc.load_model("models:/leader@champion")
+        [row] = team.predict([{"question": QUESTION}])
+    assert row["text"] == with_team.completions[-1].text
+    assert row["answer"] == (with_team.answer or "")
+    # two rounds of two agents and the leader
+    assert len(with_team.completions) == 6
+    assert row["prompt_tokens"] == sum(c.prompt_tokens for c in with_team.completions)
+    assert row["completion_tokens"] == sum(c.completion_tokens for c in with_team.completions)
+
+
+@pytest.mark.slow
+def test_transformers_loads_its_export_and_nothing_else_lies_there(
+    played: list[Transcript],
+    tiny_folder: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    from transformers import pipeline
+
+    folder = tmp_path / "exported" / "leader"
+    export.run("champion", folder)
+    assert {path.name for path in folder.iterdir()} == {p.name for p in tiny_folder.iterdir()} | {"README.md"}
+    assert (folder / "model.safetensors").read_bytes() == (tiny_folder / "model.safetensors").read_bytes()
+    chat = [{"role": m.role, "content": m.content} for m in solo_messages(problem_of(QUESTION))]
+    [told] = pipeline("text-generation", model=str(folder))(
+        [chat], max_new_tokens=LONGEST, do_sample=False, return_full_text=False
+    )
+    assert told[0]["generated_text"] == shown(played[1].completions[0].text)
+    assert ModelCard.load(folder / "README.md").data.library_name == "transformers"
+
+
+def test_an_export_writes_over_nothing(house: Path, params: Params, tmp_path: Path) -> None:
+    write_leader(MLPO_LEADER, "weights")
+    with stage_run("register", params) as run:
+        register_leader(run, candidate(params), inputs=[], code=LEADER_MODEL)
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    export.run("1", folder)  # an empty folder is as good as none
+    assert (folder / "model.safetensors").is_file()
+    (folder / "model.safetensors").write_text("mine", encoding="utf-8")
+    for taken in (folder, folder / "config.json"):
+        with pytest.raises(ConfigError, match="nothing is overwritten"):
+            export.run("1", taken)
+    assert (folder / "model.safetensors").read_text(encoding="utf-8") == "mine"
+    with pytest.raises(ConfigError, match="no leader is previous yet"):
+        export.run("previous", tmp_path / "other")
+    with pytest.raises(ConfigError, match="there is no leader version 7; known versions: 1"):
+        export.run("7", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
