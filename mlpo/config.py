@@ -214,6 +214,8 @@ class DemonstrateConfig(Section):
     """Distinct tuples of one proposal per agent, drawn per problem to build from."""
     max_demonstrations: int = Field(240, ge=1)
     """Upper bound on the number of demonstrations kept, drawn evenly over kinds."""
+    max_quoted_characters: int = Field(240, ge=1)
+    """Longer completions are not quoted; a demonstration quotes two at most, and rambling ones teach to ramble."""
     solo_share: float = Field(0.3, ge=0, le=1)
     """Share of demonstrations without a team block."""
 

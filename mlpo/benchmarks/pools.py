@@ -24,7 +24,7 @@ class Pools:
     rows: Mapping[str, int] = field(default_factory=dict)
     """Official split -> raw rows read."""
     duplicates: int = 0
-    """Training problems left out because the test pool asks the same."""
+    """Problems left out because the test pool, or another row of a halved benchmark, asks the same."""
     unreadable: int = 0
     """Problems left out because their published target is no answer of their kind, such as an empty one."""
 
@@ -54,9 +54,25 @@ def official(train: list[Problem], test: list[Problem]) -> Pools:
 def halved(problems: list[Problem]) -> Pools:
     """A benchmark that only has a test split: half of it trains, by content, so that added rows move no other."""
     readable = _readable(problems)
-    train, test = halves(readable)
-    rows = {"test": len(problems)}
-    return Pools(by_family(train), by_family(test), rows, unreadable=len(problems) - len(readable))
+    asked_once = _asked_once(readable)
+    train, test = halves(asked_once)
+    return Pools(
+        by_family(train),
+        by_family(test),
+        rows={"test": len(problems)},
+        duplicates=len(readable) - len(asked_once),
+        unreadable=len(problems) - len(readable),
+    )
+
+
+def _asked_once(problems: list[Problem]) -> list[Problem]:
+    """One problem of each question, that of the first family by name: families are drawn from on their own."""
+    first: dict[str, Problem] = {}
+    for problem in problems:
+        known = first.setdefault(same_question(problem), problem)
+        if problem.family < known.family:
+            first[same_question(problem)] = problem
+    return list(first.values())
 
 
 def _readable(problems: list[Problem]) -> list[Problem]:

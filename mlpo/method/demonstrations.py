@@ -27,8 +27,6 @@ from mlpo.method.seeds import derive_seed
 from mlpo.method.selection import ProposalSet, ProposalTuple, draw_tuples
 from mlpo.types import Completion, Demonstration, Problem
 
-MAX_CHARACTERS = 240
-"""Longer completions ramble; they would teach the leader to."""
 TEAM_SHARES: Mapping[str, float] = {
     "confirm": 0.25,
     "overrule_majority": 0.2,
@@ -63,6 +61,7 @@ def build_demonstrations(
     own: Mapping[str, Sequence[Completion]],
     *,
     max_demonstrations: int,
+    max_quoted_characters: int,
     solo_share: float,
     tuples_per_problem: int,
     seed: int,
@@ -71,6 +70,7 @@ def build_demonstrations(
 
     Args:
         own: problem id -> the untrained leader's samples without a team.
+        max_quoted_characters: longer completions are left out; a ramble would teach the leader to ramble.
         solo_share: share of demonstrations without a team block.
     """
     rejected: Counter[str] = Counter()
@@ -78,11 +78,12 @@ def build_demonstrations(
     for proposals in sets:
         problem = proposals.problem
         rng = random.Random(derive_seed(seed, "demonstrations", problem.id))
-        mine = [v for c in own.get(problem.id, ()) if (v := _voice(c, problem, rejected))]
+        voices = _Voices(problem, max_quoted_characters, rejected)
+        mine = voices.of(own.get(problem.id, ()))
         for row in _solo(problem, mine, rng):
             candidates[row.kind].append(row)
         tuples = draw_tuples(proposals, tuples_per_problem, seed)
-        for row in (r for t in tuples for r in _with_team(problem, t, mine, rng, rejected)):
+        for row in (r for t in tuples for r in _with_team(problem, t, mine, voices.of(t.proposals), rng)):
             candidates[row.kind].append(row)
         if not any(v.correct for v in mine) and not any(t.num_correct for t in tuples):
             rejected["problem nobody solved"] += 1
@@ -107,21 +108,31 @@ def count_demonstrations(built: Demonstrations, problems: Mapping[str, Problem])
     }
 
 
-def _voice(completion: Completion, problem: Problem, rejected: Counter[str]) -> Voice | None:
-    """The completion as something to quote, or None with the reason counted."""
-    text = quote(completion.text)
-    answer = parse_plain(completion.text, problem.answer_kind, problem.choices)
-    if completion.finish_reason != "stop":
-        rejected["completion cut or failed"] += 1
-    elif answer is None:
-        rejected["completion without an answer"] += 1
-    elif len(text) > MAX_CHARACTERS or "\n" in text:
-        rejected["completion too long"] += 1
-    else:
-        spans = plain_spans(completion.text, problem.answer_kind)
-        written = next(s for s in spans if parse_plain(s, problem.answer_kind, problem.choices) is not None)
-        return Voice(completion.model, text, quote(written).rstrip(" ."), is_correct(answer, problem))
-    return None
+@dataclass(frozen=True, slots=True)
+class _Voices:
+    """What can be quoted for one problem; what cannot is counted with its reason."""
+
+    problem: Problem
+    max_characters: int
+    rejected: Counter[str]
+
+    def of(self, completions: Sequence[Completion]) -> list[Voice]:
+        return [voice for completion in completions if (voice := self._voice(completion))]
+
+    def _voice(self, completion: Completion) -> Voice | None:
+        kind, choices = self.problem.answer_kind, self.problem.choices
+        text, answer = quote(completion.text), parse_plain(completion.text, kind, choices)
+        if completion.finish_reason != "stop":
+            self.rejected["completion cut or failed"] += 1
+        elif answer is None:
+            self.rejected["completion without an answer"] += 1
+        elif len(text) > self.max_characters:
+            self.rejected["completion too long"] += 1
+        else:
+            spans = plain_spans(completion.text, kind)
+            written = next(s for s in spans if parse_plain(s, kind, choices) is not None)
+            return Voice(completion.model, text, quote(written).rstrip(" ."), is_correct(answer, self.problem))
+        return None
 
 
 def _solo(problem: Problem, mine: Sequence[Voice], rng: random.Random) -> Iterator[Demonstration]:
@@ -135,9 +146,8 @@ def _solo(problem: Problem, mine: Sequence[Voice], rng: random.Random) -> Iterat
 
 
 def _with_team(
-    problem: Problem, shown: ProposalTuple, mine: Sequence[Voice], rng: random.Random, rejected: Counter[str]
+    problem: Problem, shown: ProposalTuple, mine: Sequence[Voice], team: Sequence[Voice], rng: random.Random
 ) -> Iterator[Demonstration]:
-    team = [v for c in shown.proposals if (v := _voice(c, problem, rejected))]
     right, _ = _sides(team)
     first_right, first_wrong = _sides(mine or team)
     if first_right:

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mlpo.config import AgentConfig, LeaderConfig, Params
-from mlpo.method.demonstrations import MAX_CHARACTERS
 from mlpo.models.shape import model_shape
 from mlpo.stages.questions import Questions, read_questions, tokens_of
 from mlpo.stages.stage_plans import ModelPlan, Planner, StagePlan
@@ -79,11 +78,13 @@ def _warnings(params: Params, models: Sequence[ModelPlan]) -> Iterator[str]:
     for model in models:
         if model.shape is None:
             yield f"{model.who}: the size of {model.config.model} is not known, so its memory is not"
-    wordy = [who for who, agent in params.team.items() if agent.sampling.max_tokens > tokens_of(MAX_CHARACTERS)]
-    if wordy:
+    samplings = (params.demonstrate.sampling, *(agent.sampling for agent in params.team.values()))
+    quoted = min(tokens_of(params.demonstrate.max_quoted_characters), max(s.max_tokens for s in samplings))
+    if 2 * quoted > params.train_mlpo.max_completion_tokens:
         yield (
-            f"demonstrate leaves out completions of more than {MAX_CHARACTERS} characters or several lines, and "
-            f"{', '.join(wordy)} may write more: if none is left, the stage says so and stops"
+            f"a demonstration may quote two completions of about {quoted} tokens each, but the leader is cut at "
+            f"{params.train_mlpo.max_completion_tokens} (train_mlpo.max_completion_tokens); lower "
+            "demonstrate.max_quoted_characters"
         )
     if params.evaluate.rivals:
         yield "what evaluate.rivals ask is not counted"

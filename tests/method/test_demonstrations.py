@@ -6,9 +6,8 @@ from collections import Counter
 
 import pytest
 
-from mlpo.method.answers import is_correct, parse_answer, well_formed
+from mlpo.method.answers import is_correct, leader_answer, parse_answer, think_of, well_formed
 from mlpo.method.demonstrations import (
-    MAX_CHARACTERS,
     Demonstrations,
     build_demonstrations,
     count_demonstrations,
@@ -34,7 +33,8 @@ def proposals(problem: Problem, *values: int) -> ProposalSet:
 
 
 def build(sets: list[ProposalSet], own: dict[str, list[Completion]] | None = None, **changes: float) -> Demonstrations:
-    options = {"max_demonstrations": 24, "solo_share": 0.3, "tuples_per_problem": 4, "seed": 0} | changes
+    options = {"max_demonstrations": 24, "solo_share": 0.3, "tuples_per_problem": 4, "seed": 0}
+    options |= {"max_quoted_characters": 240} | changes
     return build_demonstrations(sets, own or {}, **options)  # type: ignore[arg-type]
 
 
@@ -112,13 +112,23 @@ def test_a_problem_nobody_solved_is_rejected_and_counted():
     [
         (said("leader", PROBLEMS["p5"], 6, finish="length"), "completion cut or failed"),
         (Completion("p5", "leader", "I cannot say", "stop", 9, 5), "completion without an answer"),
-        (said("leader", PROBLEMS["p5"], 6, pad="well, " * MAX_CHARACTERS), "completion too long"),
+        (said("leader", PROBLEMS["p5"], 6, pad="well, " * 40), "completion too long"),
     ],
 )
 def test_what_cannot_be_quoted_is_rejected_with_its_reason(sample: Completion, reason: str):
     built = build([proposals(PROBLEMS["p5"], 9, 8, 7)], {"p5": [sample]})
     assert built.rows == ()
     assert built.rejected[reason] == 1
+
+
+def test_long_reasoning_in_several_lines_is_quoted_where_the_limit_allows_it():
+    sample = Completion("p5", "leader", "Five and one.\n" * 20 + "The answer is 6.", "stop", 9, 5)
+    built = build([proposals(PROBLEMS["p5"], 9, 8, 7)], {"p5": [sample]}, max_quoted_characters=1000)
+    assert built.rejected == {}
+    shown = {think_of(row.completion).count("Five and one.") for row in built.rows}
+    assert shown == {20}
+    drafts = [Completion("p5", "leader", row.completion, "stop", 9, 5) for row in built.rows]
+    assert {leader_answer(draft, PROBLEMS["p5"]).answer for draft in drafts} == {"6"}
 
 
 def test_the_same_seed_gives_the_same_demonstrations():

@@ -44,7 +44,7 @@ def raw(tiny_folder: Path) -> dict[str, Any]:  # noqa: F811
         "prepare": {"families": ["product"], "num_train": 20, "num_test": 10},
         "propose": {"samples": 3},
         "train_sft": {"epochs": 2, "batch_size": 4},
-        "demonstrate": {"max_demonstrations": 9},
+        "demonstrate": {"max_demonstrations": 9, "sampling": {"max_tokens": 10}},
         "train_mlpo": {"steps": 5, "prompts_per_step": 2, "group_size": 4, "updates_per_batch": 2,
                        "max_completion_tokens": 20},
     }  # fmt: skip
@@ -137,8 +137,8 @@ def test_an_agent_whose_package_is_missing_is_refused(
     [
         ("leader", {"model": "somebody/secret"}, "leader: the size of somebody/secret is not known"),
         ("evaluate", {"rivals": ["debate"]}, "what evaluate.rivals ask is not counted"),
-        # 240 characters are 69 tokens
-        ("team", {"two": {"model": "x/y-1B", "sampling": {"max_tokens": 70}}}, "several lines, and two may write more"),
+        # 240 characters are 69 tokens, and two of them more than the leader's 20
+        ("team", {"two": {"model": "x/y-1B", "sampling": {"max_tokens": 70}}}, "two completions of about 69 tokens"),
     ],
 )
 def test_what_is_not_known_or_may_go_wrong_is_said(
