@@ -48,7 +48,8 @@ def test_mlflow_reads_a_versions_signature_example_and_flavours(params: Params, 
     assert info.flavors.keys() == {"transformers", "python_function"}
     assert info.flavors["python_function"]["model_code_path"] == "leader_model.py"
     folder = champion_folder()
-    assert json.loads((folder / "input_example.json").read_text(encoding="utf-8"))["data"] == [["Capital of France?"]]
+    example = json.loads((folder / "input_example.json").read_text(encoding="utf-8"))
+    assert example == [{"question": "Capital of France?"}]
     assert (folder / "components/tokenizer/tokenizer_config.json").is_file()
     assert not list(folder.rglob("*.pkl"))
 
