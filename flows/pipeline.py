@@ -27,7 +27,7 @@ from mlpo.checkout import checkout_for
 from mlpo.config import ConfigError, load_params
 from mlpo.layout import METRICS, PARAMS, TIMINGS
 from mlpo.overrides import merge
-from mlpo.report.table import print_table
+from mlpo.report.table import difference_cells, print_table, strategy_cells
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -79,15 +79,18 @@ def _bring_up_to_date(folder: Path, only: list[StageName] | None) -> State[Any]:
         update_progress_artifact(progress, share.begin + share.size, description=f"{stage}: {states[stage].name}")
     _show_results(folder)
     ran = sum(state.name != "Skipped" for state in states.values())
-    message = f"{ran} of {len(states)} stages ran, the others were up to date; results in {folder}"
+    rest = ", the others were up to date" if ran < len(states) else ""
+    message = f"{ran} of {len(states)} stages ran{rest}; results in {folder}"
     return Completed(message=message, data=str(folder))
 
 
 def _show_results(folder: Path) -> None:
-    """The results as a table artifact, a row per strategy, and a link to the run in MLflow."""
+    """The report's two tables as artifacts, a row per strategy and a row per rival, and a link to the run in MLflow."""
     if metrics := _read(folder / METRICS):
-        rows = [{"strategy": name} | row for name, row in metrics["strategies"].items()]
-        create_table_artifact(rows, key="results", description=f"{folder / METRICS}")
+        where = f"`{folder / METRICS}`"
+        confidence = load_params(folder / PARAMS).evaluate.confidence
+        create_table_artifact(strategy_cells(metrics, confidence), key="results", description=where)
+        create_table_artifact(difference_cells(metrics, confidence), key="differences", description=where)
     if timings := _read(folder / TIMINGS):
         server = os.environ.get("MLFLOW_TRACKING_URI", "")
         server = server if server.startswith("http") else "http://127.0.0.1:5000"  # where `make mlflow` opens it

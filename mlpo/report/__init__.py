@@ -3,6 +3,14 @@
 from mlpo.report.files import write_report
 from mlpo.report.page import choose_cases
 from mlpo.report.pooled import print_pooled
-from mlpo.report.table import print_table, readme_table
+from mlpo.report.table import difference_cells, print_table, readme_table, strategy_cells
 
-__all__ = ["choose_cases", "print_pooled", "print_table", "readme_table", "write_report"]
+__all__ = [
+    "choose_cases",
+    "difference_cells",
+    "print_pooled",
+    "print_table",
+    "readme_table",
+    "strategy_cells",
+    "write_report",
+]

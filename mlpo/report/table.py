@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -39,26 +39,31 @@ def print_table(
 
 def readme_table(metrics: Mapping[str, Any], *, confidence: float = 0.95) -> str:
     """Both tables as Markdown, numbers to three places."""
-    level = percent(confidence)
-    strategies = _markdown(
-        ("strategy", "accuracy", f"{level} interval", "invalid", "generations", "tokens in", "tokens out"),
-        ((_label(row), *_cells(row)) for row in strategy_rows(metrics)),
-    )
-    differences = _markdown(
-        ("MLPO leader + team minus", "difference", f"{level} interval", "n", "Holm p", ""),
-        (
-            (
-                row.label,
-                f"{row.difference:+.3f}",
-                _interval(row, signed=True),
-                str(row.n),
-                p_value(row.holm_p),
-                row.verdict,
-            )
-            for row in difference_rows(metrics)
-        ),
-    )
-    return f"{strategies}\n\n{differences}\n"
+    strategies, differences = strategy_cells(metrics, confidence), difference_cells(metrics, confidence)
+    return f"{_markdown(strategies)}\n\n{_markdown(differences)}\n"
+
+
+def strategy_cells(metrics: Mapping[str, Any], confidence: float = 0.95) -> list[dict[str, str]]:
+    """One strategy a row, column -> text."""
+    columns = ("strategy", "accuracy", f"{percent(confidence)} interval", "invalid", "generations", "tokens in")
+    return [
+        dict(zip((*columns, "tokens out"), (_label(row), *_cells(row)), strict=True)) for row in strategy_rows(metrics)
+    ]
+
+
+def difference_cells(metrics: Mapping[str, Any], confidence: float = 0.95) -> list[dict[str, str]]:
+    """One rival of the leader a row, column -> text."""
+    return [
+        {
+            "MLPO leader + team minus": row.label,
+            "difference": f"{row.difference:+.3f}",
+            f"{percent(confidence)} interval": _interval(row, signed=True),
+            "n": str(row.n),
+            "Holm p": p_value(row.holm_p),
+            "verdict": row.verdict,
+        }
+        for row in difference_rows(metrics)
+    ]
 
 
 def _strategies(metrics: Mapping[str, Any], seconds: Mapping[str, float], confidence: float) -> Table:
@@ -115,6 +120,6 @@ def _interval(row: StrategyRow | DifferenceRow, *, signed: bool = False) -> str:
     return f"[{row.low:{form}}, {row.high:{form}}]"
 
 
-def _markdown(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    aligned = "|".join(["---", *["---:"] * (len(header) - 1)])
-    return "\n".join([f"| {' | '.join(header)} |", f"|{aligned}|", *(f"| {' | '.join(row)} |" for row in rows)])
+def _markdown(rows: Sequence[Mapping[str, str]]) -> str:
+    header, aligned = " | ".join(rows[0]), "|".join(["---", *["---:"] * (len(rows[0]) - 1)])
+    return "\n".join([f"| {header} |", f"|{aligned}|", *(f"| {' | '.join(row.values())} |" for row in rows)])
