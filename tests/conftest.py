@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 os.environ |= {
     "OMP_NUM_THREADS": "1",  # two spinning threads beside a busy core cost 5-30x
@@ -18,3 +19,5 @@ os.environ |= {
 }
 for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_API_KEY"):
     os.environ.pop(name, None)  # a test never writes to the tester's own servers
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores Ctrl-C, and its children too

@@ -126,7 +126,7 @@ def test_a_missing_source_is_named(tmp_path: Path):
 def folder_of_all(folder: Path, counts: dict[str, int]) -> Iterator[Path]:
     for name, count in counts.items():
         target, *_ = FORMS[bbh.KINDS[name]]
-        rows = [{"input": f"{number}. {OPTIONS}", "target": target} for number in range(count)]
+        rows = [{"input": f"{name} {number}. {OPTIONS}", "target": target} for number in range(count)]
         path = folder / "bbh" / f"{name}.jsonl"
         path.parent.mkdir(exist_ok=True)
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
