@@ -20,4 +20,5 @@ os.environ |= {
 for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "PREFECT_API_KEY"):
     os.environ.pop(name, None)  # a test never writes to the tester's own servers
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores Ctrl-C, and its children too
+# A shell's background job ignores Ctrl-C, and so would what the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
