@@ -35,7 +35,7 @@ def agent_messages(
     """The agent's worked examples and the problem; from round 1 on, a second turn with the leader's draft.
 
     Its own last proposal is then its own turn, and the question comes last, as in the worked examples: a small model
-    asked in any other order answers the draft instead of the question.
+    that heard the draft after the question tended to answer the draft.
     """
     turns = [Message("system", agent.system)] if agent.system else []
     for shot in agent.shots:
