@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +37,7 @@ def main(
     lengths, sizes = prompt or ([512] if quick else [128, 512, 1024]), group or ([8] if quick else [4, 8, 16])
     console = Console()
     rows: list[dict[str, Any]] = []
-    for name in only or MODULES:
+    for name in only or _comparable():
         for p in lengths:
             for g in sizes:
                 with console.status(f"{MODULES[name]}: P {p}, G {g}"):
@@ -44,6 +45,11 @@ def main(
                 write(rows, output)
                 console.print(_line(rows[-1]))
     console.print(table(rows))
+
+
+def _comparable() -> list[str]:
+    """Every benchmark whose rival is installed."""
+    return [name for name in MODULES if name != "steps_comlrl" or importlib.util.find_spec("comlrl")]
 
 
 def write(rows: Sequence[dict[str, Any]], output: Path) -> None:

@@ -18,7 +18,13 @@ if TYPE_CHECKING:  # the parent of the measured processes loads no torch
 
 ROOT = Path(__file__).parents[1]
 Side = Literal["ours", "theirs"]
-MODULES = {"update": "(a) update", "rollout": "(b) roll-out", "proposals": "(c) proposals", "steps": "(d) steps"}
+MODULES = {
+    "update": "(a) update",
+    "rollout": "(b) roll-out",
+    "proposals": "(c) proposals",
+    "steps": "(d) steps, TRL",
+    "steps_comlrl": "(e) steps, comlrl",
+}
 
 
 def measure(name: str, shape: Shape, device: str, repeats: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from benchmarks.contender import Work, our_model, random_tokens, synchronise, their_model
-from benchmarks.shape import Shape
+from benchmarks.shape import MICRO_BATCH_TOKENS, Shape
 from mlpo.config import RuntimeConfig, TrainMlpoConfig
 from mlpo.method.rewards import RewardParts
 from mlpo.models.load import LoadedModel, render
@@ -26,9 +26,6 @@ from mlpo.training.workspace import Workspace
 from mlpo.types import Completion, Problem, Sampling
 
 TRAIN = True
-MICRO_BATCH_ROWS = 8
-"""TRL's default."""
-MICRO_BATCH_TOKENS = 8192
 TEAM_TOKENS = 40
 """What the chat template and the system message add, roughly."""
 
@@ -60,6 +57,12 @@ def _prompts(shape: Shape, loaded: LoadedModel) -> list[TrainingPrompt]:
         problem = Problem(f"p{slot}", "bench", "bench", "Whom do you trust?", "", "word")
         prompts.append(TrainingPrompt(problem, (Completion(problem.id, "agent", text, "stop", 0, 0),)))
     return prompts
+
+
+def prompt_texts(shape: Shape, loaded: LoadedModel) -> list[str]:
+    """What the leader reads, rendered, for trainers that tokenise text themselves."""
+    tokens = (render(loaded.tokenizer, p.messages) for p in _prompts(shape, loaded))
+    return [str(loaded.tokenizer.decode(list(t))) for t in tokens]
 
 
 def ours(shape: Shape, device: str) -> Work:
@@ -109,9 +112,8 @@ def theirs(shape: Shape, device: str) -> Work:
     quiet_libraries()
     loaded = their_model(device, train=True)
     gpu = loaded.device.type == "cuda"
-    tokens = [render(loaded.tokenizer, p.messages) for p in _prompts(shape, loaded)]
-    texts = [str(loaded.tokenizer.decode(list(t))) for t in tokens]
-    rows = min(MICRO_BATCH_ROWS, shape.prompts * shape.group)
+    texts = prompt_texts(shape, loaded)
+    rows = shape.micro_batch_rows
 
     def once() -> tuple[int, float]:
         with tempfile.TemporaryDirectory() as folder:

@@ -10,7 +10,7 @@ from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
 from benchmarks.contender import Work, our_model, random_tokens, their_model, timed
-from benchmarks.shape import Shape
+from benchmarks.shape import MICRO_BATCH_TOKENS, Shape
 from mlpo.config import TrainMlpoConfig
 from mlpo.method.objective import group_advantages
 from mlpo.models.sample import Drawn
@@ -20,9 +20,6 @@ from mlpo.training.update import make_parts, part_loss
 from mlpo.types import Problem
 
 TRAIN = True
-MICRO_BATCH_ROWS = 8
-"""TRL's default: more rows of a long prompt do not fit small machines."""
-MICRO_BATCH_TOKENS = 8192
 
 
 def _groups(shape: Shape) -> tuple[list[RolloutGroup], torch.Tensor]:
@@ -87,7 +84,7 @@ def theirs(shape: Shape, device: str) -> Work:
         processing_class=loaded.tokenizer,
     )
     optimizer = torch.optim.AdamW(loaded.model.parameters(), lr=1e-6)
-    batches = _padded(groups, rewards_PG, loaded.device)
+    batches = _padded(groups, rewards_PG, shape.micro_batch_rows, loaded.device)
     trainer.current_gradient_accumulation_steps = len(batches)
     loaded.model.train()
 
@@ -108,15 +105,15 @@ def _not_asked(**_: object) -> list[float | None]:
 
 
 def _padded(
-    groups: list[RolloutGroup], rewards_PG: torch.Tensor, device: torch.device
+    groups: list[RolloutGroup], rewards_PG: torch.Tensor, num_rows: int, device: torch.device
 ) -> list[dict[str, torch.Tensor]]:
     """What TRL's `_generate_and_score_completions` returns, cut into micro-batches."""
     advantages = group_advantages(rewards_PG).flatten()
     rows = [(g.prompt_tokens, d.token_ids) for g in groups for d in g.drawn]
     pad = torch.nn.utils.rnn.pad_sequence
     batches = []
-    for first in range(0, len(rows), MICRO_BATCH_ROWS):
-        some = rows[first : first + MICRO_BATCH_ROWS]
+    for first in range(0, len(rows), num_rows):
+        some = rows[first : first + num_rows]
         prompts = torch.tensor([p for p, _ in some])
         completions = [torch.tensor(c) for _, c in some]
         batch = {
@@ -124,7 +121,7 @@ def _padded(
             "prompt_mask": torch.ones_like(prompts),
             "completion_ids": pad(completions, batch_first=True),
             "completion_mask": pad([torch.ones_like(c) for c in completions], batch_first=True),
-            "advantages": advantages[first : first + MICRO_BATCH_ROWS],
+            "advantages": advantages[first : first + num_rows],
         }
         batches.append({name: value.to(device) for name, value in batch.items()})
     return batches

@@ -17,6 +17,11 @@ def test_the_token_limit_is_what_a_shared_prompt_leaves():
     assert Shape(512, 64, 8).token_limit == 4.5
 
 
+@pytest.mark.parametrize(("prompt", "group", "rows"), [(512, 8, 8), (512, 4, 4), (1024, 8, 4), (9000, 8, 1)])
+def test_a_stock_trainer_gets_the_same_token_budget(prompt: int, group: int, rows: int):
+    assert Shape(prompt, 64, group).micro_batch_rows == rows
+
+
 @pytest.mark.slow
 def test_a_case_is_measured_and_replaces_its_older_row(tmp_path: Path):
     row = measure("rollout", Shape(24, 3, 2), "cpu", 1)
