@@ -34,18 +34,22 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 @flow(name="pipeline")
 def pipeline(
-    seed: Seed | None = None, overrides: Overrides | None = None, stages: list[StageName] | None = None
+    seed: Seed | None = None,
+    overrides: Overrides | None = None,
+    stages: list[StageName] | None = None,
+    params: str = str(PARAMS),
 ) -> State[Any]:
     """Run every stage that is not up to date: problems, proposals, warm start, MLPO, evaluation, registration.
 
     Args:
-        seed: Every random choice follows from it. Empty: as in params.yaml.
-        overrides: What differs from params.yaml. Such a run works in a worktree and leaves the checkout alone.
+        seed: Every random choice follows from it. Empty: as in the parameters.
+        overrides: What differs from the parameters. Such a run works in a worktree and leaves the checkout alone.
         stages: Only these stages, their inputs as they are. Empty: all.
+        params: A whole set of parameters instead of params.yaml, such as configs/gpu-small.yaml; in a worktree too.
     """
     changes = merge(overrides or {}, {} if seed is None else {"seed": seed})
     try:
-        with checkout_for(Path.cwd(), changes) as folder:
+        with checkout_for(Path.cwd(), changes, Path(params)) as folder:
             return _bring_up_to_date(folder, stages)
     except ConfigError as error:
         return Failed(message=str(error), data=error)

@@ -2,7 +2,7 @@
 
 A worktree is a folder a person can enter: the very files of the checkout (uncommitted and new ones too), params.yaml
 as asked for, a dvc.lock of its own. So a run with overrides leaves the checkout alone, two of them never meet, and one
-that was stopped goes on: equal overrides lead to the same folder. (A DVC experiment in a temporary folder starts anew.)
+that was stopped goes on: an equal wish leads to the same folder. (A DVC experiment in a temporary folder starts anew.)
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from mlpo.config import ConfigError, digest, load_params, parse_params
+from mlpo.config import ConfigError, digest, load_params, parse_params, raw_params
 from mlpo.layout import PARAMS, WORK
 from mlpo.overrides import merge
 
@@ -27,18 +27,22 @@ LOCK_FILE = Path("dvc.lock")
 
 
 @contextmanager
-def checkout_for(root: Path, overrides: Mapping[str, Any]) -> Iterator[Path]:
-    """The folder to run in: `root` if the overrides change nothing there, else their worktree, held until the end.
+def checkout_for(root: Path, overrides: Mapping[str, Any], params: Path = PARAMS) -> Iterator[Path]:
+    """The folder to run in: `root` if what is asked for are its parameters, else a worktree, held until the end.
 
+    Args:
+        overrides: what differs from `params`.
+        params: a whole set of parameters, in `root` or an absolute path; nothing of params.yaml is mixed into another.
     Raises:
-        ConfigError: the overrides are illegal, `root` is no git checkout, or another run holds the same worktree.
+        ConfigError: the parameters are illegal, `root` is no git checkout, or another run holds the same worktree.
     """
-    current = load_params(root / PARAMS)
-    raw = merge(yaml.safe_load((root / PARAMS).read_text(encoding="utf-8")), overrides)
+    current, raw = load_params(root / PARAMS), merge(raw_params(root / params), overrides)
     if parse_params(raw, source="overrides") == current:
         yield root
         return
-    folder = root / WORK / "worktrees" / digest(dict(overrides))
+    named = root / params != root / PARAMS
+    asked = {"params": os.path.relpath(root / params, root), "overrides": dict(overrides)} if named else dict(overrides)
+    folder = root / WORK / "worktrees" / digest(asked)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _held(folder.with_suffix(".lock"), folder):
         _bring_up_to_date(root, folder, raw)
@@ -51,7 +55,7 @@ def _held(lock: Path, folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ConfigError(f"a run with these overrides is going on in {folder}; wait for it or stop it") from None
+            raise ConfigError(f"a run with these parameters is going on in {folder}; wait for it or stop it") from None
         yield
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -53,29 +53,31 @@ def run(
     changes: Set = None,
     seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, refuse what cannot work.")] = False,
-    params: Annotated[Path | None, typer.Option(help="With --dry-run: another file than params.yaml.")] = None,
+    params: Annotated[Path | None, typer.Option(help="A whole set of parameters instead of params.yaml.")] = None,
     memory_gb: Annotated[float | None, typer.Option(min=0, help="With --dry-run: memory of the device.")] = None,
 ) -> None:
     """Run what is not up to date, through Prefect.
 
-    With other parameters it works in a worktree of its own and leaves the checkout alone.
+    With other parameters than params.yaml's it works in a worktree of its own and leaves the checkout alone.
     """
-    from mlpo.config import ConfigError, parse_params
+    from mlpo.config import ConfigError, load_params, parse_params, raw_params
     from mlpo.layout import PARAMS
     from mlpo.overrides import merge, parse_assignments
     from mlpo.session import run_in_session
 
-    if not dry_run and (params or memory_gb):
-        raise ConfigError("--params and --memory-gb are for --dry-run; to run a file, copy it to params.yaml first")
+    if memory_gb and not dry_run:
+        raise ConfigError("--memory-gb is for --dry-run; leave it out, or put --dry-run in")
     overrides = merge(parse_assignments(changes or []), {} if seed is None else {"seed": seed})
-    merged = merge(_raw_params(params or PARAMS), overrides)
-    checked = parse_params(merged, source="overrides")  # refuse here, before a server starts
+    file = params or PARAMS
+    load_params(file)  # its own errors bear its name; both are refused here, before a server starts
+    checked = parse_params(merge(raw_params(file), overrides), source="overrides")
     if dry_run:
-        _print_plan(checked, params or PARAMS, memory_gb)
+        _print_plan(checked, file, memory_gb)
         return
     for name, value in PREFECT.items():
         os.environ.setdefault(name, value)
-    sys.exit(run_in_session([sys.executable, "-m", "flows.pipeline", json.dumps({"overrides": overrides})]))
+    asked = {"overrides": overrides, "params": str(file)}
+    sys.exit(run_in_session([sys.executable, "-m", "flows.pipeline", json.dumps(asked)]))
 
 
 def _print_plan(params: Params, source: Path, memory_gb: float | None) -> None:
@@ -267,16 +269,6 @@ def lineage(
     from mlpo.stages import leaders
 
     leaders.show_lineage(reference)
-
-
-def _raw_params(path: Path) -> dict[str, Any]:
-    import yaml
-
-    from mlpo.config import load_params
-
-    load_params(path)  # for its errors
-    raw: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return raw
 
 
 def _params() -> Params:

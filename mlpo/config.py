@@ -428,6 +428,15 @@ def load_params(path: Path) -> Params:
     Raises:
         ConfigError: the file is missing, is not YAML, or holds an unknown or illegal value.
     """
+    return parse_params(raw_params(path), source=str(path))
+
+
+def raw_params(path: Path) -> dict[str, Any]:
+    """A parameters file as it is written, sections and values unchecked.
+
+    Raises:
+        ConfigError: the file is missing or is not a YAML mapping.
+    """
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -436,7 +445,7 @@ def load_params(path: Path) -> Params:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected a mapping of sections, got {type(raw).__name__}")
-    return parse_params(raw, source=str(path))
+    return raw
 
 
 def parse_params(raw: dict[str, Any], *, source: str = "params.yaml") -> Params:

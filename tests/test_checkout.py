@@ -95,6 +95,27 @@ def test_a_deleted_worktree_is_made_again(root: Path) -> None:
         assert (again / "code.py").read_text() == "committed"
 
 
+@pytest.fixture
+def other_team(root: Path) -> Path:
+    """A set of parameters with a team of its own."""
+    path = root / "configs/other.yaml"
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump({"team": {"solo": {}}, "prepare": {"families": ["capital"]}}))
+    return path
+
+
+def test_a_whole_set_replaces_the_checkouts_parameters(root: Path, other_team: Path) -> None:
+    asked = Path("configs/other.yaml")
+    with checkout_for(root, {"seed": 3}, asked) as folder, checkout_for(root, {"seed": 3}) as by_overrides:
+        expected = {"team": {"solo": {}}, "prepare": {"families": ["capital"]}, "seed": 3}
+        assert yaml.safe_load((folder / "params.yaml").read_text()) == expected
+        assert folder != by_overrides
+    with checkout_for(root, {"seed": 3}, other_team) as same:  # by its absolute path
+        assert same == folder
+    with checkout_for(root, {}, root / "params.yaml") as in_place:
+        assert in_place == root
+
+
 def test_illegal_overrides_are_refused_and_make_no_folder(root: Path) -> None:
     with pytest.raises(ConfigError, match="seed"), checkout_for(root, {"seed": -1}):
         pass

@@ -70,10 +70,8 @@ def test_help_takes_less_than_three_tenths_of_a_second_of_computing() -> None:
         (["run", "--set", "train_mlpo.steps"], "mlpo: 'train_mlpo.steps' is not an override; write section.key=value"),
         (["run", "--set", "seed=[1"], "mlpo: seed: '[1' is not a YAML value; quote it"),
         (["run", "--seed", "-1"], "mlpo: overrides: seed: Input should be greater than or equal to 0 (got -1)"),
-        (
-            ["run", "--memory-gb", "8"],
-            "mlpo: --params and --memory-gb are for --dry-run; to run a file, copy it to params",
-        ),
+        (["run", "--memory-gb", "8"], "mlpo: --memory-gb is for --dry-run; leave it out, or put --dry-run in"),
+        (["run", "--params", "none.yaml"], "mlpo: none.yaml: no such file; run from the repository's root"),
         (
             ["run", "--dry-run", "--params", "none.yaml"],
             "mlpo: none.yaml: no such file; run from the repository's root",

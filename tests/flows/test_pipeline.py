@@ -87,11 +87,13 @@ def test_unknown_and_illegal_parameters_are_refused_before_a_run_exists(
 
 @pytest.mark.slow
 def test_two_runs_at_once_with_other_parameters_end_right_and_leave_the_checkout_clean(
-    prefect: Prefect, make_checkout: MakeCheckout
+    prefect: Prefect, make_checkout: MakeCheckout, tmp_path: Path
 ) -> None:
     checkout = make_checkout(cmd=f"{KEEPS_SEED}; sleep 3")
+    whole_set = tmp_path / "whole-set.yaml"
+    whole_set.write_text((ROOT / "configs/gpu-small.yaml").read_text().replace("seed: 0", "seed: 2"))
     prefect.deploy(checkout, "prepare")
-    run_ids = [prefect.start("prepare", overrides={"seed": seed}) for seed in (1, 2)]
+    run_ids = [prefect.start("prepare", overrides={"seed": 1}), prefect.start("prepare", params=str(whole_set))]
     messages = [prefect.end(run_id)[1] for run_id in run_ids]
     folders = [Path(message.partition("results in ")[2]) for message in messages]
     assert [(folder / "data/problems/seed").read_text() for folder in folders] == ["seed: 1\n", "seed: 2\n"]
