@@ -67,9 +67,12 @@ def _from_task(tasks: Path, name: str) -> Iterator[Row]:
 
 
 def _is_gradable(name: str, example: Mapping[str, Any]) -> bool:
-    """Not if it has more options than there are letters, or a word to sort that reads as a hedge."""
+    """Not if it has more options than letters, options that read the same, or a word to sort that reads as a hedge."""
     if name == "word_sorting":
         return "or" not in example["target"].split()
+    if name == "snarks":
+        first, second = re.split(r"\(b\)", example["input"].partition("(a)")[2])
+        return bool(first.strip() != second.strip())
     return name == "dyck_languages" or len(example.get("target_scores", ())) <= len(ascii_uppercase)
 
 

@@ -52,6 +52,8 @@ _ANY_LETTER = re.compile(r"\(([A-Za-z])\)|(?<![\w'’])([B-HJ-Z]|[AI](?!\s+(?!or
 """(b), or a capital that stands alone; "A cat" and "I think" hold none."""
 _BRACKETS = re.compile(r"(?:^|[\s:\"'`$*])([()\[\]{}<>](?: *[()\[\]{}<>])*)[\s\"'`$*.]*$")
 _ITEM_BREAK = re.compile(r"\s*(?:[,;\n]|\band\b)\s*")
+_LIST_LEAD = re.compile(r".*\bthe answer is\b", re.IGNORECASE | re.DOTALL)
+"""Never part of a sorted list: these words are not in order."""
 _BULLET = re.compile(r"(?m)^\s*(?:[0-9]+[.)]|[-*•])\s+")
 
 
@@ -178,7 +180,7 @@ def _bare(text: str) -> str:
 
 def _list(text: str) -> str | None:
     """Items in their given order; one item is split at its spaces."""
-    text = _BULLET.sub("", text.rsplit(":", 1)[-1])
+    text = _BULLET.sub("", _LIST_LEAD.sub("", text.rsplit(":", 1)[-1]))
     if _OR.search(text):
         return None
     parts = [part for part in _ITEM_BREAK.split(text) if part]
@@ -207,7 +209,8 @@ def _choice(text: str, choices: tuple[str, ...]) -> str | None:
     elif whole in options:
         said = {options[whole]}
     elif (led := _LED_LETTER.match(text)) and not _OR.search(text):
-        said = {led[1], options.get(_bare(_folded(led[2])), led[1])} | _letters_in(led[2], letters)
+        quoted = options.get(_bare(_folded(led[2])))  # an option's own words may hold a letter: "IV - A New Hope"
+        said = {led[1], quoted} if quoted else {led[1]} | _letters_in(led[2], letters)
     else:
         said = _letters_in(text, letters) or {options[o] for o in options if re.search(rf"\b{re.escape(o)}\b", whole)}
     letter = said.pop() if len(said) == 1 else ""

@@ -30,6 +30,7 @@ _ANSWER = re.compile(r"<answer>([^<]*(?:<(?!/?answer>)[^<]*)*)</answer>", re.IGN
 _CUE = re.compile(r"(?:\banswer\b[\s*_]*(?:\bis\b|[:=])[\s*_:]*|####[^\S\n]*)(\S.*)", re.IGNORECASE)
 _STATEMENT = re.compile(r".*(?:\b(?:is|are|equals)|=)\s+(\S.*?)[.!]?\s*")
 _BRACE = re.compile(r"(?P<box>\\boxed\s*)?(?P<open>\{)|\\boxed\s+(?P<token>\w)|\\.|(?P<close>\})", re.DOTALL)
+_OPEN_BOX = re.compile(r"\\boxed\s*\{")
 _STATED_KINDS = ("word", "integer", "number")
 _SENTENCE_END = re.compile(r"(?:(?<=[a-z]{3})|(?<=[0-9])|(?<=\b[Nn]o))[.!?]\s+(?=[A-Z])")
 
@@ -62,7 +63,7 @@ def parse_plain(text: str, kind: AnswerKind, choices: Sequence[str] = ()) -> str
 def plain_spans(text: str, kind: AnswerKind) -> tuple[str, ...]:
     """Where a plain text's answer stands, as written: the first of these that can be read is the answer."""
     visible = _after_think(text)
-    for marked in (_last_tagged(visible), last_boxed(visible)):
+    for marked in (_last_tagged(visible), _boxed(visible, kind)):
         if marked is not None:
             return (marked,)
     if cues := _CUE.findall(visible):
@@ -180,8 +181,16 @@ def last_boxed(text: str) -> str | None:
     return text[slice(*content)] if content[1] >= 0 else None
 
 
+def _boxed(text: str, kind: AnswerKind) -> str | None:
+    r"""What the last box holds. One of brackets is not balanced, as in `\boxed{} ) }}`: it ends at the last brace."""
+    if kind != "brackets":
+        return last_boxed(text)
+    box = _last(_OPEN_BOX, text)
+    return text[box.end() :].rpartition("}")[0].replace("\\", "") if box else None
+
+
 def _form(span: str, kind: AnswerKind, choices: tuple[str, ...]) -> str | None:
-    boxed = last_boxed(span)
+    boxed = _boxed(span, kind)
     return canonical_form((span if boxed is None else boxed).strip(), kind, choices)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ import pytest
 
 from mlpo.benchmarks import bbh
 from mlpo.benchmarks.rebuilt import GENERATORS, rebuilt_rows
+from mlpo.benchmarks.sources import package_folder
 from mlpo.config import ConfigError, PrepareConfig
 from mlpo.method.answers import is_correct, parse_answer, parse_plain
+from mlpo.types import Problem
 
 OPTIONS = "Which?\nOptions:\n" + "\n".join(
     f"({letter}) thing {letter.lower()}{n}" for n, letter in enumerate("ABCDEFGHIJKLMNOPQR")
@@ -21,10 +25,16 @@ OPTIONS = "Which?\nOptions:\n" + "\n".join(
 FORMS = {
     "yes_no": ("No", ["No", "no.", "The answer is No.", "**No**", "\\boxed{no}", "False"], ["Yes", "not no", "maybe"]),
     "choice": ("(Q)", ["(Q)", "Q", "The answer is (Q).", "(Q) thing q16", "thing q16", "Option Q"], ["P", "Q or P"]),
-    "brackets": ("] ) >", ["] ) >", "])>", "`] ) >`", "The answer is ] ) >.", "Output: ] ) >"], ["] )", "] ) > }"]),
+    "brackets": (
+        "] ) >", ["] ) >", "])>", "`] ) >`", "The answer is ] ) >.", "Output: ] ) >"],
+        ["] )", "] ) > }", "\\boxed{] ) }"],
+    ),
     "word": ("invalid", ["invalid", "Invalid.", "The argument is invalid.", "The answer is **invalid**"], ["valid"]),
     "integer": ("-50", ["-50", "The answer is -50.", "(a) = 2 - 52 = -50", "$-50$"], ["50", "-5", "-50 or 50"]),
-    "list": ("ox pi", ["ox pi", "ox, pi", "The answer is: ox pi", "1. ox\n2. pi", "Sorted: ox, pi"], ["pi ox", "ox"]),
+    "list": (
+        "ox pi", ["ox pi", "ox, pi", "The answer is: ox pi", "The answer is ox pi.", "1. ox\n2. pi", "Sorted: ox, pi"],
+        ["pi ox", "ox"],
+    ),
 }  # fmt: skip
 """Answer kind -> a target as published, texts that say it, texts that don't."""
 
@@ -41,6 +51,17 @@ def test_a_sub_tasks_answers_are_read_in_the_forms_models_use(name: str):
             assert is_correct(parse_plain(text, asked.answer_kind, asked.choices), asked), text
     for text in wrong:
         assert not is_correct(parse_plain(text, asked.answer_kind, asked.choices), asked), text
+
+
+def test_a_box_of_brackets_ends_at_its_last_brace():
+    for text in ("\\boxed{} ) }}", "So it is $\\boxed{\\} ) \\}}$."):
+        assert parse_plain(text, "brackets") == parse_answer(f"<answer>{text}</answer>", "brackets") == "} ) }"
+
+
+def test_an_option_quoted_after_its_letter_names_no_other_by_a_letter_of_its_own():
+    films = ("The Ridiculous 6", "Star Wars Episode IV - A New Hope")
+    assert parse_plain("(B) Star Wars Episode IV - A New Hope", "choice", films) == "B"
+    assert parse_plain("(A) Star Wars Episode IV - A New Hope", "choice", films) is None
 
 
 def test_a_broken_choice_is_answered_in_words():
@@ -116,6 +137,45 @@ def test_a_source_of_each_shape_is_rebuilt(tasks: Path):
 def test_options_are_mixed_and_the_target_follows(tasks: Path):
     ((_, row),) = rebuilt_rows(tasks, {"logical_deduction_five_objects": 1})
     assert f"{row['target']} blue" in row["input"].splitlines()
+
+
+def test_a_choice_of_twice_the_same_is_no_question(tmp_path: Path):
+    path = tmp_path / "snarks" / "task.json"
+    path.parent.mkdir()
+    twice = example("Which is sarcastic? (a) Fine. (b) Fine. ", **{"(a)": 0, "(b)": 1})
+    path.write_text(json.dumps({"examples": [twice, *TASKS["snarks"]["examples"]]}))
+    ((_, row),) = rebuilt_rows(tmp_path, {"snarks": 2})
+    assert "(B) How fine." in row["input"]
+
+
+needs_bigbench = pytest.mark.skipif(
+    importlib.util.find_spec("bigbench") is None, reason="pip install --no-deps bigbench==1.0.0 (358 MB)"
+)
+
+
+@needs_bigbench
+@pytest.mark.slow
+def test_the_package_gives_27_sub_tasks_whose_every_target_is_accepted_in_the_forms_models_use():
+    rows = list(rebuilt_rows(package_folder(bbh.PACKAGE) / "benchmark_tasks", bbh.REBUILT_COUNTS))
+    assert Counter(name for name, _ in rows) == bbh.REBUILT_COUNTS
+    for name, row in rows:
+        asked = bbh.problem(row, name)
+        assert is_correct(parse_plain(asked.solution, asked.answer_kind, asked.choices), asked), row
+        for text in said_of(asked):
+            tagged = f"<think>hm</think><answer>{text}</answer>"
+            assert is_correct(parse_answer(tagged, asked.answer_kind, asked.choices), asked), (text, row)
+
+
+def said_of(problem: Problem) -> list[str]:
+    """The target as models write it, by its kind."""
+    target = problem.target
+    texts = [target, f"**{target}**", f"\\boxed{{{target}}}", f"So the answer is {target}."]
+    if problem.answer_kind == "choice":
+        option = problem.choices[ord(target) - ord("A")]
+        return [*texts, f"({target})", f"({target}) {option}", option]
+    if problem.answer_kind == "list":
+        return [*texts, ", ".join(target.split()), "\n".join(f"{n}. {w}" for n, w in enumerate(target.split(), 1))]
+    return [*texts, target.replace(" ", "")] if problem.answer_kind == "brackets" else [*texts, target.upper()]
 
 
 def test_a_missing_source_is_named(tmp_path: Path):
