@@ -1,6 +1,6 @@
 # make run [SEED=n]   the whole pipeline; with a seed, in a worktree of its own
 # make test [ALL=1]   fast tests, or all      make lint      style, types, import rings
-# make prefect        Prefect's UI            make worker    deployments, and the worker that runs them
+# make prefect        Prefect's UI            make worker    deployments, and the worker that runs them (gpu-worker: pool gpu)
 # make mlflow         MLflow's UI           make bench     ours against TRL and generate (BENCH="--quick", "--help")
 
 SHELL := bash
@@ -23,7 +23,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS ?= 120
 
-.PHONY: run test lint prefect worker mlflow bench install
+.PHONY: run test lint prefect deploy worker gpu-worker mlflow bench install
 run: install
 	mlpo run $(if $(SEED),--seed $(SEED))
 
@@ -40,11 +40,20 @@ prefect: install
 	@echo "Prefect: http://127.0.0.1:4200"
 	prefect server start
 
-worker: export PREFECT_API_URL ?= http://127.0.0.1:4200/api
-worker: install
-	prefect work-pool inspect local > /dev/null 2>&1 || prefect --no-prompt work-pool create local --type process
+deploy worker gpu-worker: export PREFECT_API_URL ?= http://127.0.0.1:4200/api
+deploy: install
+	for pool in local gpu; do \
+	  prefect work-pool inspect $$pool > /dev/null 2>&1 || prefect --no-prompt work-pool create $$pool --type process; \
+	done
+	prefect work-pool set-concurrency-limit gpu 1
+	prefect automation inspect "A silent run is crashed" > /dev/null 2>&1 || prefect automation create --from-file automations.yaml
 	prefect --no-prompt deploy --all
+
+worker: deploy
 	prefect worker start --pool local --type process --limit 1
+
+gpu-worker: deploy
+	prefect worker start --pool gpu --type process --limit 1
 
 mlflow: install
 	@echo "MLflow: http://127.0.0.1:5000"

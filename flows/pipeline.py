@@ -21,7 +21,9 @@ from prefect.exceptions import ParameterTypeError
 from prefect.states import Completed, Failed
 from pydantic import Field
 
+from flows.failure import report_failure
 from flows.parameters import Overrides, StageName
+from flows.process import ends_with_parent, ends_with_worker
 from flows.stage import Share, StageFailedError, run_stage
 from mlpo.checkout import checkout_for
 from mlpo.config import ConfigError, load_params
@@ -32,7 +34,7 @@ from mlpo.report.table import difference_cells, print_table, strategy_cells
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
-@flow(name="pipeline")
+@flow(name="pipeline", on_failure=[report_failure], on_crashed=[report_failure])
 def pipeline(
     seed: Seed | None = None,
     overrides: Overrides | None = None,
@@ -49,7 +51,7 @@ def pipeline(
     """
     changes = merge(overrides or {}, {} if seed is None else {"seed": seed})
     try:
-        with checkout_for(Path.cwd(), changes, Path(params)) as folder:
+        with ends_with_worker(), checkout_for(Path.cwd(), changes, Path(params)) as folder:
             return _bring_up_to_date(folder, stages)
     except ConfigError as error:
         return Failed(message=str(error), data=error)
@@ -121,7 +123,8 @@ def main() -> int:
     # server is ended at exit.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        state = pipeline(**parameters, return_state=True)
+        with ends_with_parent():
+            state = pipeline(**parameters, return_state=True)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     ended: Any = state.result(raise_on_failure=False)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from uuid import UUID
 
-import psutil
 from prefect import State, task
 from prefect.artifacts import update_progress_artifact
 from prefect.cache_policies import NO_CACHE
@@ -22,13 +17,15 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from flows.process import Ended, run_kept
+
 TRANSIENT = 75
 """Exit code (EX_TEMPFAIL) of a stage that may succeed if it is tried again: a server was down, an engine died."""
+USER_MISTAKE = 2
+"""Exit code of a stage that a person must mend: a parameter or a file is wrong."""
 RETRY_SECONDS = [5.0, 30.0, 120.0]
-GRACE_SECONDS = 15
-"""From SIGTERM to SIGKILL: time for a stage to close its MLflow run and its files. A worker grants its flows 30 s."""
-PROGRESS_SECONDS = 10
-"""A progress bar redraws one line; this often its newest picture is logged."""
+LAST_LINES = 20
+"""Of a stage, kept to say why it failed."""
 UP_TO_DATE = "up to date"
 
 _PROGRESS = re.compile(r".+: (\d+) of (\d+) ")
@@ -51,6 +48,8 @@ class Outcome:
     """DVC found nothing to do."""
     message: str
     """Why it failed, one line; empty on success."""
+    last_lines: tuple[str, ...] = field(default=(), compare=False)
+    """What it said last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +72,7 @@ class StageFailedError(RuntimeError):
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.message)
+        self.outcome = outcome
         self.exit_code = outcome.exit_code
 
 
@@ -109,86 +109,36 @@ def run_stage(stage: str, folder: Path, share: Share) -> State[Any]:
     return Completed(message="done")
 
 
-def repro(stage: str, folder: Path, *, log: Any = print, flow_run_id: str = "") -> Outcome:
+def repro(stage: str, folder: Path, *, log: Callable[[str], object] = print, flow_run_id: str = "") -> Outcome:
     """Run `dvc repro --single-item` in `folder`, as a process group of its own that is ended however this returns."""
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        "MLPO_FLOW_RUN_ID": flow_run_id,
-        "PYTHONUNBUFFERED": "1",
-    }
     command = [sys.executable, "-m", "dvc", "repro", "--single-item", stage]
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-    ) as process:
-        lines = []
-        try:
-            assert process.stdout is not None
-            for line in _lines(process.stdout):
-                if not _DVC_ADVISES.match(line):
-                    log(line)
-                    lines.append(line)
-            code = process.wait()
-        finally:
-            end_group(process.pid)
-    return _outcome(stage, code, lines)
+    return _outcome(stage, run_kept(command, folder, log=log, flow_run_id=flow_run_id, skip=_DVC_ADVISES.match))
 
 
-def _lines(pipe: IO[bytes]) -> Iterator[str]:
-    """Whole lines as they come; of a progress bar, which ends no line, its picture every `PROGRESS_SECONDS`."""
-    rest, shown = b"", time.monotonic()
-    while chunk := os.read(pipe.fileno(), 65536):
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            if text := _picture(line):
-                yield text
-        if b"\r" in rest and time.monotonic() - shown > PROGRESS_SECONDS and (text := _picture(rest)):
-            yield text
-            shown = time.monotonic()
-    if text := _picture(rest):
-        yield text
-
-
-def _picture(line: bytes) -> str:
-    """What a terminal would show of a line that was redrawn with carriage returns."""
-    return line.rstrip(b"\r").rsplit(b"\r", 1)[-1].decode(errors="replace").rstrip()
-
-
-def _outcome(stage: str, code: int, lines: list[str]) -> Outcome:
-    text = "\n".join(lines)
-    if code == 0:
-        return Outcome(stage, 0, any(words in text for words in _NOTHING_TO_DO), "")
-    if "is busy, it is being blocked by" in text or "Unable to acquire lock" in text:
-        holder = ", ".join(re.findall(r"PID (\d+)", text))
-        who = f" (PID {holder})" if holder else ""
-        reason = f"another DVC command{who} is at work on the same files; wait for it, or run with other parameters"
-        return Outcome(stage, TRANSIENT, False, f"stage {stage}: {reason}")
+def _outcome(stage: str, ended: Ended) -> Outcome:
+    text, last_lines = "\n".join(ended.lines), tuple(ended.lines[-LAST_LINES:])
+    if ended.exit_code == 0:
+        return Outcome(stage, 0, any(words in text for words in _NOTHING_TO_DO), "", last_lines)
+    if holder := _holder(text):
+        reason = f"another DVC command{holder} is at work on the same files; wait for it, or run with other parameters"
+        return Outcome(stage, TRANSIENT, False, f"stage {stage}: {reason}", last_lines)
+    if "RWLock-file" in text and ("corrupted" in text or "format error" in text):
+        reason = "DVC was killed while it wrote its file of locks; delete .dvc/tmp/rwlock and run again"
+        return Outcome(stage, USER_MISTAKE, False, f"stage {stage}: {reason}", last_lines)
     exited = re.search(r"exited with (-?\d+)", text)
-    own_lines = [line for line in lines if not _DVC_SAYS.match(line)]
-    reason = own_lines[-1] if exited and own_lines else next((i for i in lines if i.startswith("ERROR: ")), "no output")
+    own_lines = [line for line in ended.lines if not _DVC_SAYS.match(line)]
+    errors = (line for line in ended.lines if line.startswith("ERROR: "))
+    reason = own_lines[-1] if exited and own_lines else next(errors, "no output")
     exit_code = int(exited[1]) if exited else 1
-    return Outcome(stage, exit_code, False, f"stage {stage}: exit code {exit_code}: {reason}")
+    return Outcome(stage, exit_code, False, f"stage {stage}: exit code {exit_code}: {reason}", last_lines)
 
 
-def end_group(group: int, grace_seconds: float = GRACE_SECONDS) -> None:
-    """End every process of a group: SIGTERM, and SIGKILL for what is left after the grace time."""
-    deadline = time.monotonic() + grace_seconds
-    try:
-        os.killpg(group, signal.SIGTERM)
-        while _is_alive(group) and time.monotonic() < deadline:
-            time.sleep(0.05)
-    except ProcessLookupError:
-        return
-    finally:  # also when the wait itself is interrupted: a second Ctrl-C means now
-        if _is_alive(group):
-            os.killpg(group, signal.SIGKILL)
+def _holder(text: str) -> str:
+    """Who holds the files, where DVC says that somebody does, such as " (PID 7)"; else empty.
 
-
-def _is_alive(group: int) -> bool:
-    """Whether a group has a member that is not a zombie (those wait for a parent to notice, and hold nothing)."""
-    for process in psutil.process_iter(["status"]):
-        try:
-            if os.getpgid(process.pid) == group and process.info["status"] != psutil.STATUS_ZOMBIE:
-                return True
-        except (ProcessLookupError, PermissionError):  # it ended while we looked, or is not ours
-            continue
-    return False
+    What a killed DVC left in its file of locks, the next one clears by itself (dvc/rwlock.py), with a warning.
+    """
+    if "is busy, it is being blocked by" not in text and "Unable to acquire lock" not in text:
+        return ""
+    holders = ", ".join(re.findall(r"PID (\d+)", text)) or "unknown"
+    return f" (PID {holders})"

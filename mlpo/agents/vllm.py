@@ -17,8 +17,8 @@ from pathlib import Path
 
 import httpx
 
-from mlpo.agents import keeper
 from mlpo.agents.backend import DeadModelError, OnAnswer, TransientError
+from mlpo.agents.keeper import kept
 from mlpo.agents.server import ServerBackend
 from mlpo.config import ConfigError, ServerConfig
 from mlpo.layout import WORK
@@ -152,7 +152,7 @@ def _start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
     environment = os.environ | {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
     with log.open("wb") as file:
         return subprocess.Popen(
-            [sys.executable, keeper.__file__, *command],
+            kept([*command]),
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=subprocess.STDOUT,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mlpo.config import ConfigError, EvaluateConfig, RegisterConfig
 from mlpo.tracking.connect import Connection, connect, exclusive
-from mlpo.tracking.decisions import NAME, Decision, record
+from mlpo.tracking.decisions import NAME, Decision, now, record, who
 from mlpo.tracking.evaluations import evaluations_of
 from mlpo.tracking.gate import Verdict, judge
 from mlpo.tracking.registry import CHAMPION, PREVIOUS, aliases, champion_of, get_version
@@ -18,35 +20,55 @@ def promote(
     seed: int = 0,
     force: bool = False,
     reason: str | None = None,
+    agreed: Decision | None = None,
 ) -> Decision:
     """Make `version` the champion if it clears the gate, or with `force` and a reason in any case.
 
     The champion until now becomes `previous`. The decision, also a refusal, is recorded on both versions.
 
+    Args:
+        agreed: what `consider` said and a person agreed to; if another version is champion by now, it is refused.
     Raises:
         ConfigError: no such version, or force without a reason.
     """
-    said = (reason or "").strip()
-    if force and not said:
-        raise ConfigError("a forced promotion needs a reason (--reason); it is recorded with the decision")
     connection = connect()
     with exclusive():
-        get_version(connection, version)
-        champion = champion_of(connection)
-        verdict = _verdict(connection, version, champion, gate or RegisterConfig(), evaluate or EvaluateConfig(), seed)
-        why = f"forced: {said} (the gate: {verdict.reason})" if force else verdict.reason
-        decision = Decision(
-            version,
-            promoted=(force or verdict.clears) and champion != version,
-            reason=why if force or not said else f"{why} ({said})",
-            champion=champion,
-            comparison=verdict.comparison,
-            forced=force,
-        )
+        decision = _decide(connection, version, gate, evaluate, seed, force=force, reason=reason)
+        if agreed and decision.promoted and decision.champion != agreed.champion:
+            why = f"version {decision.champion} became champion while a person was asked; promote again to ask anew"
+            decision = replace(decision, promoted=False, reason=why)
         if decision.promoted:
-            _crown(connection, version, champion)
-        if champion != version:
+            _crown(connection, version, decision.champion)
+        if decision.champion != version:
             record(connection, decision)
+    return decision
+
+
+def consider(
+    version: int,
+    *,
+    gate: RegisterConfig | None = None,
+    evaluate: EvaluateConfig | None = None,
+    seed: int = 0,
+    force: bool = False,
+    reason: str | None = None,
+) -> Decision:
+    """What `promote` would decide, with every figure; nothing is changed or recorded.
+
+    Raises:
+        ConfigError: as `promote`.
+    """
+    connection = connect()
+    with exclusive():
+        return _decide(connection, version, gate, evaluate, seed, force=force, reason=reason)
+
+
+def refuse(considered: Decision, reason: str) -> Decision:
+    """Record that a person, or their silence, refused what would have been promoted."""
+    decision = replace(considered, promoted=False, forced=False, reason=reason, by=who(), at=now())
+    connection = connect()
+    with exclusive():
+        record(connection, decision)
     return decision
 
 
@@ -67,6 +89,33 @@ def rollback(reason: str | None = None) -> Decision:
         _crown(connection, version, champion)
         record(connection, decision)
     return decision
+
+
+def _decide(
+    connection: Connection,
+    version: int,
+    gate: RegisterConfig | None,
+    evaluate: EvaluateConfig | None,
+    seed: int,
+    *,
+    force: bool,
+    reason: str | None,
+) -> Decision:
+    said = (reason or "").strip()
+    if force and not said:
+        raise ConfigError("a forced promotion needs a reason (--reason); it is recorded with the decision")
+    get_version(connection, version)
+    champion = champion_of(connection)
+    verdict = _verdict(connection, version, champion, gate or RegisterConfig(), evaluate or EvaluateConfig(), seed)
+    why = f"forced: {said} (the gate: {verdict.reason})" if force else verdict.reason
+    return Decision(
+        version,
+        promoted=(force or verdict.clears) and champion != version,
+        reason=why if force or not said else f"{why} ({said})",
+        champion=champion,
+        comparison=verdict.comparison,
+        forced=force,
+    )
 
 
 def _verdict(

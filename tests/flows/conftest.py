@@ -109,7 +109,18 @@ class Prefect:
         return answer.raise_for_status().json()
 
     def deploy(self, checkout: Path, name: str) -> None:
-        run(sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--name", name, cwd=checkout, env=self.env)
+        run(
+            sys.executable,
+            "-m",
+            "prefect",
+            "--no-prompt",
+            "deploy",
+            "--name",
+            name,
+            cwd=checkout,
+            env=self.env,
+            timeout=300,
+        )
 
     def start(self, deployment: str, **parameters: Any) -> str:
         """Ask for a run of a deployment of the pipeline flow; its id."""
@@ -159,8 +170,19 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect]:
     server = (*program, "server", "start", "--host", "127.0.0.1", "--port", str(port))
     worker = (*program, "worker", "start", "--pool", "local", "--type", "process")
     with running(*server, cwd=folder, env=env, log=folder / "server.log"):
-        eventually(lambda: _is_up(url), 120)
-        run(*program, "--no-prompt", "work-pool", "create", "local", "--type", "process", cwd=folder, env=env)
+        eventually(lambda: _is_up(url), 300)
+        run(
+            *program,
+            "--no-prompt",
+            "work-pool",
+            "create",
+            "local",
+            "--type",
+            "process",
+            cwd=folder,
+            env=env,
+            timeout=300,
+        )
         with running(*worker, cwd=folder, env=env, log=folder / "worker.log"):
             yield Prefect(url, env, folder)
 

@@ -35,13 +35,6 @@ def test_the_flows_form_offers_every_stage_of_dvc() -> None:
     assert set(get_args(StageName)) == {stage.partition("@")[0] for stage in stage_graph(ROOT)}
 
 
-def test_every_stage_and_the_pipeline_have_a_deployment_with_a_description() -> None:
-    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-    described = {each["name"]: each.get("parameters", {}).get("stages") for each in deployments if each["description"]}
-    expected = {"pipeline": None, "promote": None, "rollback": None} | {name: [name] for name in get_args(StageName)}
-    assert described == expected
-
-
 @pytest.mark.slow
 def test_a_transient_failure_is_retried_and_what_is_done_is_skipped(
     prefect: Prefect, make_checkout: MakeCheckout

@@ -12,8 +12,10 @@ import psutil
 import pytest
 from prefect.states import Failed
 
-from flows.stage import TRANSIENT, Outcome, StageFailedError, _lines, end_group, is_transient, repro
-from tests.flows.conftest import MakeCheckout, eventually
+from flows.process import _lines
+from flows.stage import TRANSIENT, USER_MISTAKE, Outcome, StageFailedError, is_transient, repro
+from mlpo.agents.keeper import end_group
+from tests.flows.conftest import ROOT, MakeCheckout, eventually
 
 
 def failed(exit_code: int) -> StageFailedError:
@@ -57,6 +59,65 @@ def test_a_second_dvc_on_the_same_files_is_transient_and_says_who_holds_them(mak
         first.join(30)
     assert outcome.exit_code == TRANSIENT
     assert "another DVC command (PID " in outcome.message
+
+
+LOCKED = '{"read": {}, "write": {"data/problems": {"pid": %d, "cmd": "dvc repro"}}}'
+
+
+@pytest.mark.slow
+def test_the_lock_of_a_killed_dvc_is_cleared_and_a_damaged_file_of_locks_is_named(make_checkout: MakeCheckout) -> None:
+    folder = make_checkout(cmd="mkdir -p data/problems; echo 1 > data/problems/x")
+    locks = folder / ".dvc/tmp/rwlock"
+    locks.parent.mkdir()
+    with subprocess.Popen(["true"]) as dead:
+        pass  # a process id that is nobody's any more
+    locks.write_text(LOCKED.replace("data/problems", str(folder / "data/problems")) % dead.pid)
+    lines: list[str] = []
+    assert repro("prepare", folder, log=lines.append).exit_code == 0
+    assert [line for line in lines if f"(Pid {dead.pid})" in line and "had been killed" in line]
+    locks.write_text('{"read"')
+    (folder / "params.yaml").write_text("seed: 1\n")
+    outcome = repro("prepare", folder, log=lambda _: None)
+    assert outcome.exit_code == USER_MISTAKE
+    assert outcome.message.endswith("delete .dvc/tmp/rwlock and run again")
+
+
+STARTER = """
+import sys
+from pathlib import Path
+from flows.stage import repro
+repro("prepare", Path.cwd())
+"""
+
+
+@pytest.mark.slow
+def test_nothing_of_a_stage_survives_a_killed_flow(make_checkout: MakeCheckout) -> None:
+    folder = make_checkout(cmd="echo $$ > pids; sleep 602 & echo $! >> pids; wait")
+    with subprocess.Popen([sys.executable, "-c", STARTER], cwd=folder, env=os.environ | {"PYTHONPATH": "."}) as flow:
+        pids = eventually(lambda: (folder / "pids").exists() and (folder / "pids").read_text().split())
+        flow.kill()
+    eventually(lambda: not any(psutil.pid_exists(int(pid)) for pid in pids), 20)
+
+
+PARENT = """
+import subprocess, sys
+subprocess.run([sys.executable, "-c", sys.argv[1]])
+"""
+CHILD = """
+import os, time
+from flows.process import ends_with_parent
+with ends_with_parent():
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_flow_ends_when_the_process_that_started_it_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT, CHILD], cwd=ROOT, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.kill()
+    eventually(lambda: not psutil.pid_exists(child), 10)
 
 
 def test_a_whole_group_is_ended_even_if_a_member_ignores_sigterm() -> None:

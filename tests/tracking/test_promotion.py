@@ -12,7 +12,7 @@ from mlpo.config import ConfigError, Params
 from mlpo.tracking.connect import Connection
 from mlpo.tracking.decisions import Decision
 from mlpo.tracking.evaluations import add_evaluation
-from mlpo.tracking.promotion import promote, rollback
+from mlpo.tracking.promotion import consider, promote, refuse, rollback
 from mlpo.tracking.registry import get_version, leaders
 from tests.tracking.candidates import candidate, register
 
@@ -47,6 +47,38 @@ def test_force_needs_a_reason_and_records_it(params: Params) -> None:
     assert (decision.promoted, decision.forced) == (True, True)
     assert "the champion's licence" in decision.reason
     assert leaders()[0].aliases == ("challenger", "champion")
+
+
+@pytest.mark.usefixtures("trained")
+def test_what_is_considered_changes_nothing_until_a_person_agrees_or_refuses(params: Params) -> None:
+    register(candidate(params, "0" * 40))
+    register(candidate(params, "1" * 40, weights="w1"))
+    rollback()
+    on_record = [leader.decision for leader in leaders()]
+    considered = consider(2, reason="Monday")
+    assert (considered.promoted, considered.champion) == (True, 1)
+    assert [leader.decision for leader in leaders()] == on_record
+    refused = refuse(considered, "not today")
+    assert (leaders()[0].decision, refused.promoted, refused.comparison) == (refused, False, considered.comparison)
+    assert leaders()[1].aliases == ("champion",)
+    assert promote(2, agreed=considered).promoted
+
+
+@pytest.mark.usefixtures("trained")
+def test_an_agreement_does_not_hold_against_another_champion(params: Params) -> None:
+    register(candidate(params, "0" * 40))
+    register(candidate(params, "01" * 20, weights="w1"))
+    register(candidate(params, "1" * 40, weights="w2"))
+    for version in (1, 2):
+        promote(version, force=True, reason="to begin with")
+    promote(1, force=True, reason="to begin with")
+    considered = consider(3)
+    assert (considered.promoted, considered.champion) == (True, 1)
+    promote(2, force=True, reason="somebody was faster")
+    decision = promote(3, agreed=considered)
+    assert (decision.promoted, decision.champion) == (False, 2)
+    assert "version 2 became champion while a person was asked" in decision.reason
+    assert leaders()[0].decision == decision
 
 
 @pytest.mark.usefixtures("trained")

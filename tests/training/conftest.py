@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,14 @@ TEMPLATE = (
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the tiny leader lies, as any other model would."""
-    vocabulary = {token: i for i, token in enumerate([*SPECIALS, *string.printable[:97]])}
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    save_tiny(folder)
+    return folder
+
+
+def save_tiny(folder: Path, *, sayings: Sequence[str] = ()) -> None:
+    """Save a tiny leader; its sayings are single tokens, so that a random model says them now and then."""
+    vocabulary = {token: i for i, token in enumerate([*SPECIALS, *string.printable[:97], *sayings])}
     characters = Tokenizer(models.WordLevel(vocabulary, unk_token="?"))
     characters.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
     characters.decoder = decoders.Fuse()
@@ -39,9 +46,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         num_key_value_heads=2, max_position_embeddings=512, eos_token_id=0, bos_token_id=None, tie_word_embeddings=True,
         initializer_range=0.3,
     )  # fmt: skip
-    folder = tmp_path_factory.mktemp("model") / "tiny"
     save_model(LlamaForCausalLM(config), tokenizer, folder)
-    return folder
 
 
 @pytest.fixture
