@@ -27,17 +27,20 @@ LOCK_FILE = Path("dvc.lock")
 
 
 @contextmanager
-def checkout_for(root: Path, overrides: Mapping[str, Any], params: Path = PARAMS) -> Iterator[Path]:
+def checkout_for(
+    root: Path, overrides: Mapping[str, Any], params: Path = PARAMS, *, in_place: bool = True
+) -> Iterator[Path]:
     """The folder to run in: `root` if what is asked for are its parameters, else a worktree, held until the end.
 
     Args:
         overrides: what differs from `params`.
         params: a whole set of parameters, in `root` or an absolute path; nothing of params.yaml is mixed into another.
+        in_place: false for a worktree in any case: `root` keeps its data even if the parameters are its own.
     Raises:
         ConfigError: the parameters are illegal, `root` is no git checkout, or another run holds the same worktree.
     """
     current, raw = load_params(root / PARAMS), merge(raw_params(root / params), overrides)
-    if parse_params(raw, source="overrides") == current:
+    if parse_params(raw, source="overrides") == current and in_place:
         yield root
         return
     named = root / params != root / PARAMS
@@ -47,6 +50,11 @@ def checkout_for(root: Path, overrides: Mapping[str, Any], params: Path = PARAMS
     with _held(folder.with_suffix(".lock"), folder):
         _bring_up_to_date(root, folder, raw)
         yield folder
+
+
+def code_digest(root: Path) -> str:
+    """What the code of a checkout is, uncommitted edits included: all of mlpo/ and dvc.yaml."""
+    return digest(_git(root, "ls-tree", _snapshot(root), "mlpo", "dvc.yaml"))
 
 
 @contextmanager

@@ -134,6 +134,23 @@ def ask(question: Annotated[str, typer.Argument(help='Such as "17 + 25?"')]) -> 
 
 
 @app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Short for --set serve.host=ADDRESS.")] = None,
+    port: Annotated[int | None, typer.Option(help="Short for --set serve.port=N; 0 takes a free one.")] = None,
+    changes: Set = None,
+) -> None:
+    """The champion and its team behind one OpenAI-compatible URL, with a page to watch them."""
+    from mlpo.config import parse_params, raw_params
+    from mlpo.layout import PARAMS
+    from mlpo.overrides import merge, parse_assignments
+    from mlpo.serving import service
+
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    overrides = merge(parse_assignments(changes or []), {"serve": given} if given else {})
+    service.run(parse_params(merge(raw_params(PARAMS), overrides), source="overrides"))
+
+
+@app.command()
 def grade(
     file: Annotated[
         Path | None, typer.Argument(help="JSONL of {kind, target, text}; standard input if left out.")
@@ -152,6 +169,18 @@ def grade(
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     with lines as opened:
         stage.run(opened, sys.stdout, name=str(file or "standard input"), workers=workers)
+
+
+@app.command()
+def study(
+    name: Annotated[str, typer.Argument(help="A file in configs/studies, without .yaml.")],
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Steps at a time; each gets its share of the cores.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and what they cost.")] = False,
+) -> None:
+    """Ablations: every variant of a study with every seed, as tables. What is finished is not run again."""
+    from mlpo.stages import study as stage
+
+    sys.exit(stage.run(name, jobs=jobs, dry_run=dry_run).exit_code)
 
 
 @app.command()

@@ -33,9 +33,17 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """A new mapping: `base` with the values of `over` laid on top. Mappings are merged, all else is replaced."""
+    """A new mapping: `base` with the values of `over` laid on top. Mappings are merged, all else is replaced.
+
+    None takes a whole mapping out: `team.geo=null` is the team without geo, `train_sft.lora=null` the default of lora.
+    """
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
-        merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+        if isinstance(below, Mapping) and value is None:
+            del merged[key]
+        elif isinstance(below, Mapping) and isinstance(value, Mapping):
+            merged[key] = merge(below, value)
+        else:
+            merged[key] = value
     return merged

@@ -131,6 +131,23 @@ def _first_reason(error: ValidationError) -> str:
     return f"{'.'.join(str(part) for part in first['loc']) or 'line'}: {first['msg']}"
 
 
+def copy_kept(target: Path, sources: Iterable[Path]) -> None:
+    """Put into the store `target` what other stores hold and it lacks; those may be missing, or at work meanwhile.
+
+    Raises:
+        ConfigError: another process works on `target`, or a line is damaged.
+    """
+    present = [source for source in sources if source.exists()]
+    if not present:
+        return
+    with CompletionStore(target) as store:
+        for source in present:
+            with source.open("rb") as file:
+                for line in file:
+                    if line.endswith(b"\n"):  # else it is being written
+                        store.adopt(line)
+
+
 class CompletionStore(MutableMapping[str, Completion]):
     """Completions by content key in an append-only file: what is set is on its way to the disk and never asked again.
 
@@ -187,6 +204,12 @@ class CompletionStore(MutableMapping[str, Completion]):
         if time.monotonic() - self._synced > SYNC_SECONDS:
             os.fsync(self._file.fileno())
             self._synced = time.monotonic()
+
+    def adopt(self, line: bytes) -> None:
+        """Keep a line of another store, unless its key is kept."""
+        key, completion = _decode_kept(line)
+        if key not in self:
+            self[key] = completion
 
     def __delitem__(self, key: str) -> None:
         raise TypeError("a completion store only grows; delete the file to forget it")

@@ -35,3 +35,9 @@ def test_merging_replaces_lists_and_leaves_both_sides_alone() -> None:
     assert merge(base, over) == {"prepare": {"families": ["c"], "num_train": 1}, "seed": 0}
     assert base == {"prepare": {"families": ["a", "b"], "num_train": 1}, "seed": 0}
     assert over == {"prepare": {"families": ["c"]}}
+
+
+def test_null_takes_a_mapping_out_and_is_else_a_value() -> None:
+    base = {"team": {"geo": {"model": "a"}, "number": {"model": "b"}}, "leader": {"revision": "main"}}
+    merged = merge(base, {"team": {"geo": None}, "leader": {"revision": None}})
+    assert merged == {"team": {"number": {"model": "b"}}, "leader": {"revision": None}}

@@ -13,7 +13,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+from scipy.stats import permutation_test
+
 from mlpo.method.metrics import Difference, paired_difference
+from mlpo.method.shares import rounded
 
 Scores = Mapping[str, bool]
 """Problem id -> was it answered right? Of one strategy in one run."""
@@ -61,3 +65,26 @@ def pooled_difference(
     return paired_difference(
         list(a.values()), list(b.values()), num_samples=num_samples, confidence=confidence, seed=seed
     )
+
+
+def sign_flip_p(first: Sequence[Scores], other: Sequence[Scores], *, num_samples: int = 10_000, seed: int) -> float:
+    """Two-sided p of the mean difference when each problem's difference may as well have the other sign.
+
+    Fisher's randomisation test for pairs ("The Design of Experiments", 1935); of one run it is McNemar's. Exact where
+    there are no more than `num_samples` ways to flip, else estimated by so many; 1 without a difference.
+    """
+    a, b = problem_means(first), problem_means(other)
+    differences = np.array([a[problem_id] - b[problem_id] for problem_id in a])
+    differences = differences[differences != 0]  # flipping a zero changes nothing
+    if not differences.size:
+        return 1.0
+    result = permutation_test(
+        (differences,),
+        lambda x, axis: x.mean(axis=axis),
+        permutation_type="samples",
+        n_resamples=num_samples,
+        batch=1000,
+        vectorized=True,
+        rng=np.random.default_rng(seed),
+    )
+    return rounded(result.pvalue)

@@ -131,13 +131,14 @@ class Planner:
         return StagePlan("train_mlpo", prompts, drawn, prompts * prompt, out, config.steps, memory)
 
     def evaluate(self) -> StagePlan:
-        """Three leaders with the team, two of them alone too; round 0 of the agents is kept from `propose`."""
+        """Leaders with the team, trained ones alone too; round 0 of the agents is kept from `propose`."""
         params, num_test = self.params, self.params.prepare.num_test
         rounds, draft = params.rounds.num_rounds, params.rounds.max_draft_tokens
-        alone = 2 + params.evaluate.self_consistency_samples
-        leader = 3 * rounds + alone
-        agents = [(a, 3 * (rounds - 1)) for a in params.team.values()]
-        read = 3 * rounds * self.leader_prompt(self.questions.mean) + alone * self.questions.mean
+        leaders = params.evaluate.leaders
+        alone = len({*leaders} - {"untrained"}) + params.evaluate.self_consistency_samples
+        leader = len(leaders) * rounds + alone
+        agents = [(a, len(leaders) * (rounds - 1)) for a in params.team.values()]
+        read = len(leaders) * rounds * self.leader_prompt(self.questions.mean) + alone * self.questions.mean
         read += sum(n * self.agent_prompt(a, self.questions.mean, again=True) for a, n in agents)
         out = leader * draft + sum(n * a.sampling.max_tokens for a, n in agents)
         asked = num_test * (leader + sum(n for _, n in agents))

@@ -22,11 +22,14 @@ from mlpo.types import LEADER, StrategyRun
 def contests(params: Params, team: Sequence[AgentPrompt], sets: Sequence[ProposalSet]) -> list[Contest]:
     """Everything `evaluate` runs, leader by leader, but what needs to know first what the leader spent."""
     untrained = _untrained(params, team, sets) | rivals(params, team, sets)
+    trained = {
+        "sft": Contest(str(SFT_LEADER), None, _trained(params, team, "sft_leader")),
+        "mlpo": Contest(str(MLPO_LEADER), None, _trained(params, team, LEADER)),
+    }
     return [
         Contest(None, None, _without_leader(params, team)),
-        Contest(params.leader.model, params.leader.revision, untrained),
-        Contest(str(SFT_LEADER), None, _trained(params, team, "sft_leader")),
-        Contest(str(MLPO_LEADER), None, _trained(params, team, LEADER)),
+        *([Contest(params.leader.model, params.leader.revision, untrained)] if untrained else []),
+        *(contest for leader, contest in trained.items() if leader in params.evaluate.leaders),
     ]
 
 
@@ -58,10 +61,11 @@ def _without_leader(params: Params, team: Sequence[AgentPrompt]) -> dict[str, En
 
 def _untrained(params: Params, team: Sequence[AgentPrompt], sets: Sequence[ProposalSet]) -> dict[str, Entrant]:
     """The untrained leader gets a fair chance: worked examples of the form, and its last line counts without tags."""
-    name = "untrained_leader"
-    examples = worked_examples(sets, NUM_EXAMPLES, params.seed)
-    rounds = partial(team_strategy(params, team), name=name, examples=examples, lenient=True)
-    entrants = {name: Entrant(rounds, leader_generations(params))}
+    entrants = {}
+    if "untrained" in params.evaluate.leaders:
+        name, examples = "untrained_leader", worked_examples(sets, NUM_EXAMPLES, params.seed)
+        rounds = partial(team_strategy(params, team), name=name, examples=examples, lenient=True)
+        entrants[name] = Entrant(rounds, leader_generations(params))
     if samples := params.evaluate.self_consistency_samples:
         consistent = partial(
             self_consistency,

@@ -34,6 +34,8 @@ OUTPUT = "mlpo.output."
 """Prefix of the tags that hold an output's DVC hash, by path."""
 FLOW_RUN = "prefect.flow_run_id"
 """Tag of a stage's run, and of a version: the Prefect flow run that started it."""
+STUDY_TAGS = {"mlpo.study": "MLPO_STUDY", "mlpo.variant": "MLPO_VARIANT"}
+"""Tags of a run that is part of `mlpo study` -> the environment variables that name it."""
 SHARED_SECTIONS = ("seed", "team", "leader", "rounds", "runtime")
 """Sections of params.yaml that belong to more than one stage: every stage's run shows them beside its own."""
 
@@ -126,7 +128,10 @@ def _open(
         for running in (parent_id, run_id):
             connection.client.update_run(running, status="RUNNING")
     flow = {FLOW_RUN: flow_run_id()} if flow_run_id() else {}
-    set_tags(connection, run_id, {STAGE: stage, PROCESS: this_process()} | flow)
+    study = {tag: os.environ[name] for tag, name in STUDY_TAGS.items() if name in os.environ}
+    set_tags(connection, run_id, {STAGE: stage, PROCESS: this_process()} | flow | study)
+    if study:
+        set_tags(connection, parent_id, study)
     if not resumed:
         section = stage.partition("@")[0]
         log_params(connection, run_id, {k: v for k, v in values.items() if k in SHARED_SECTIONS or k == section})

@@ -82,6 +82,14 @@ def test_every_strategy_answers_every_test_problem(ready: Params) -> None:
         assert all(c.text for t in transcripts for c in t.completions)
 
 
+def test_only_the_leaders_asked_for_play_and_cost(ready: Params, raw_params: dict[str, Any]) -> None:
+    raw_params["evaluate"]["leaders"] = ["mlpo"]
+    params, models = parse_params(raw_params), ScriptedModels(reply)
+    graded = played(params, models)
+    assert set(graded) == {"single:adder", "single:guesser", "majority_vote", "oracle_any", "leader", "leader_solo"}
+    assert models.backend.num_generations == NUM_TEST * (NUM_ROUNDS + 1 + NUM_AGENTS * AGENT_CALLS)
+
+
 def test_the_best_agent_is_chosen_on_training_problems(ready: Params) -> None:
     def better_in_training(request: Request) -> str:
         """The guesser has every training problem and no test problem, the adder the other way round."""

@@ -1,0 +1,209 @@
+"""A study's tables: on the terminal, as Markdown and CSV for the docs, and as JSON for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from mlpo.method.metrics import Difference
+from mlpo.report.rows import DifferenceRow, p_value, percent, strategy_label
+from mlpo.report.table import MARKS, WIDTH_OF_A_LOG, framed
+from mlpo.types import LEADER
+
+
+@dataclass(frozen=True, slots=True)
+class VariantRow:
+    """One variant over its finished seeds."""
+
+    name: str
+    about: str
+    seeds: tuple[int, ...]
+    accuracies: Mapping[str, Difference]
+    """Strategy -> accuracy, as a difference from 0."""
+    costs: Mapping[str, float]
+    """generations, prompt_tokens, completion_tokens and invalid_rate of the leader with its team, per problem."""
+    by_round: tuple[float, ...]
+    """The leader's accuracy after each round."""
+    failed: str
+    """Why a run of it did not come to its end; empty if all did."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonRow:
+    """One strategy of a variant against another, paired by problem and pooled over seeds."""
+
+    first: tuple[str, str]
+    """Variant and strategy."""
+    second: tuple[str, str]
+    seeds: tuple[int, ...]
+    difference: Difference
+    p: float
+    holm_p: float
+    """p, corrected for all comparisons of the study."""
+
+    @property
+    def verdict(self) -> str:
+        """What the interval allows to say."""
+        difference, interval, n = self.difference
+        return DifferenceRow("", "", difference, *interval, n).verdict
+
+
+@dataclass(frozen=True, slots=True)
+class StudyTables:
+    """All that is told of a study."""
+
+    name: str
+    title: str
+    question: str
+    command: str
+    commit: str
+    device: str
+    confidence: float
+    minutes: float
+    """What all finished runs took, each counted for itself."""
+    variants: Sequence[VariantRow]
+    comparisons: Sequence[ComparisonRow]
+
+    @property
+    def provenance(self) -> str:
+        """Where the numbers come from, one sentence."""
+        return (
+            f"`{self.command}` at commit {self.commit} on {self.device}; {self.minutes:.0f} minutes of runs. "
+            f"Intervals: {percent(self.confidence)} by bootstrap over problems, seeds averaged inside a problem; "
+            f"p: sign flips of problems' differences, corrected by Holm for all {len(self.comparisons)} comparisons."
+        )
+
+
+def print_study(tables: StudyTables, *, console: Console | None = None) -> None:
+    """Both tables on the terminal."""
+    console = console or Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_LOG)
+    variants = framed(tables.title, "variant")
+    for header in list(_variant_cells(tables.variants[0]))[1:]:
+        variants.add_column(header.replace(" ", "\n", 1), justify="right")
+    for row in tables.variants:
+        variants.add_row(*(Text(cell) for cell in _variant_cells(row).values()), style="dim" if row.failed else "")
+    console.print(variants)
+    if tables.comparisons:
+        differences = framed("accuracy of the first minus the second", "first")
+        for header in list(_comparison_cells(tables.comparisons[0], tables.confidence))[1:]:
+            differences.add_column(header, justify="left" if header in ("second", "verdict") else "right")
+        for comparison in tables.comparisons:
+            cells = _comparison_cells(comparison, tables.confidence)
+            differences.add_row(*(Text(cell) for cell in cells.values()))
+        console.print(differences)
+    for row in tables.variants:
+        if row.failed:
+            console.print(Text(f"{row.name} failed: {row.failed}"), style="red")
+
+
+def study_markdown(tables: StudyTables) -> str:
+    """The study as a page: question, tables, where they come from."""
+    parts = [
+        f"# {tables.title}",
+        tables.question,
+        _markdown([_variant_cells(row) for row in tables.variants]),
+    ]
+    if tables.comparisons:
+        parts.append(_markdown([_comparison_cells(row, tables.confidence) for row in tables.comparisons]))
+    if rounds := [row for row in tables.variants if len(row.by_round) > 1]:
+        longest = max(len(row.by_round) for row in rounds)
+        parts.append("Accuracy of the leader with its team after each round:")
+        parts.append(
+            _markdown(
+                [
+                    {"variant": row.about}
+                    | {f"{t + 1}": f"{row.by_round[t]:.3f}" if t < len(row.by_round) else "" for t in range(longest)}
+                    for row in rounds
+                ]
+            )
+        )
+    parts += [f"{row.name} failed: {row.failed}" for row in tables.variants if row.failed]
+    parts.append(f"Written by {tables.provenance}")
+    return "\n\n".join(parts) + "\n"
+
+
+def study_csv(tables: StudyTables) -> str:
+    """The variants, numbers unrounded, one line each."""
+    text = io.StringIO()
+    rows = [_flat(row) for row in tables.variants]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def study_json(tables: StudyTables) -> dict[str, Any]:
+    """Everything, for programs."""
+    whole = asdict(tables)
+    for row, source in zip(whole["variants"], tables.variants, strict=True):
+        row["accuracies"] = {name: _difference(d) for name, d in source.accuracies.items()}
+    for row, comparison in zip(whole["comparisons"], tables.comparisons, strict=True):
+        row["difference"] = _difference(comparison.difference)
+        row["verdict"] = comparison.verdict
+    return whole
+
+
+def _variant_cells(row: VariantRow) -> dict[str, str]:
+    leader, solo, vote = (row.accuracies.get(name) for name in (LEADER, "leader_solo", "majority_vote"))
+    return {
+        "variant": row.about,
+        "leader + team": _accuracy(leader),
+        "leader alone": _accuracy(solo),
+        "majority vote": f"{vote.difference:.3f}" if vote else "",
+        "n": str(leader.n) if leader else "",
+        "seeds": str(len(row.seeds)),
+        "generations": f"{row.costs['generations']:.1f}" if row.costs else "",
+        "tokens": f"{row.costs['prompt_tokens'] + row.costs['completion_tokens']:.0f}" if row.costs else "",
+    }
+
+
+def _comparison_cells(row: ComparisonRow, confidence: float) -> dict[str, str]:
+    difference, interval, n = row.difference
+    return {
+        "first": _side(row.first, row.second),
+        "second": _side(row.second, row.first),
+        "difference": f"{difference:+.3f}",
+        f"{percent(confidence)} interval": f"[{interval.low:+.3f}, {interval.high:+.3f}]",
+        "n": str(n),
+        "Holm p": p_value(row.holm_p),
+        "verdict": f"{MARKS[row.verdict]} {row.verdict}",
+    }
+
+
+def _side(side: tuple[str, str], other: tuple[str, str]) -> str:
+    """The variant; with its strategy where it is not the leader with its team on both sides."""
+    variant, strategy = side
+    return variant if strategy == other[1] == LEADER else f"{variant}: {strategy_label(strategy)}"
+
+
+def _accuracy(of: Difference | None) -> str:
+    return f"{of.difference:.3f} [{of.interval.low:.3f}, {of.interval.high:.3f}]" if of else ""
+
+
+def _difference(of: Difference) -> dict[str, Any]:
+    return {"value": of.difference, "interval": list(of.interval), "n": of.n}
+
+
+def _flat(row: VariantRow) -> dict[str, Any]:
+    flat: dict[str, Any] = {"variant": row.name, "about": row.about, "seeds": " ".join(map(str, row.seeds))}
+    for name, accuracy in row.accuracies.items():
+        flat |= {
+            name: accuracy.difference,
+            f"{name}_low": accuracy.interval.low,
+            f"{name}_high": accuracy.interval.high,
+        }
+        flat["n"] = accuracy.n
+    return flat | dict(row.costs) | {"failed": row.failed}
+
+
+def _markdown(rows: Sequence[Mapping[str, str]]) -> str:
+    header, aligned = " | ".join(rows[0]), "|".join(["---", *["---:"] * (len(rows[0]) - 1)])
+    return "\n".join([f"| {header} |", f"|{aligned}|", *(f"| {' | '.join(row.values())} |" for row in rows)])

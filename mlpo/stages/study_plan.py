@@ -1,0 +1,246 @@
+"""A study as steps: every (variant, seed) is a run, and what two runs have in common is a step of the first of them.
+
+A DVC stage's fingerprint is what dvc.yaml says it depends on: its parameters and the fingerprints of what it reads. The
+first run with a fingerprint owns the stage; later ones take its outputs over (`dvc.lock` and the shared cache say
+what they are). DVC's own run cache would not: it leaves out stages whose outputs persist, which are all expensive ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from mlpo.config import ConfigError, Params, digest, parse_params
+from mlpo.layout import PARAMS
+from mlpo.stages.study_costs import Cost, EvaluationCosts, training_cost
+from mlpo.studies import Study, variant_raw
+
+AGENTS, SFT, MLPO, EVALUATE = "agents", "train_sft", "train_mlpo", "evaluate"
+
+
+class RunId(NamedTuple):
+    """One variant with one seed."""
+
+    variant: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.variant}-seed{self.seed}"
+
+
+class StepId(NamedTuple):
+    """A part of a run that is done in one go."""
+
+    run: RunId
+    part: str
+    """agents, train_sft, train_mlpo or evaluate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Everything that one variant with one seed takes."""
+
+    id: RunId
+    raw: dict[str, Any]
+    """Its parameters, as its params.yaml has them."""
+    params: Params
+    key: str
+    """Equal keys mean equal runs, in whatever study: the digest of its parameters and of its leader's."""
+    leader: RunId | None
+    """The run whose leaders it evaluates; None trains its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something to run: DVC stages of one run, after other steps."""
+
+    id: StepId
+    stages: tuple[str, ...]
+    """DVC stages, in order."""
+    takes_over: tuple[tuple[str, RunId], ...]
+    """Stages whose outputs another run made before."""
+    needs: tuple[StepId, ...]
+    """Steps that must be done before."""
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPlan:
+    """All runs of a study and their steps, each after what it needs."""
+
+    runs: tuple[Run, ...]
+    steps: tuple[Step, ...]
+
+    def steps_of(self, run: RunId) -> list[Step]:
+        """A run's own steps."""
+        return [step for step in self.steps if step.id.run == run]
+
+
+def plan_study(root: Path, study: Study) -> StudyPlan:
+    """Lay out a study: base first, seed by seed.
+
+    Raises:
+        ConfigError: a variant's parameters are illegal.
+    """
+    description = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    runs = _runs(root, study)
+    planner = _Planner(description, runs)
+    return StudyPlan(tuple(runs), tuple(step for run in runs for step in planner.steps(run)))
+
+
+def fingerprints(description: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:
+    """DVC stage -> digest of all that its outputs depend on, but the code, which all runs share.
+
+    Args:
+        description: the `stages` of dvc.yaml.
+        raw: a run's params.yaml.
+    """
+    made: dict[str, str] = {}  # path -> fingerprint of the stage that makes it
+    found: dict[str, str] = {}
+    for name, keys, template in _expanded(description, raw):
+        values = {p: _value(raw, p.replace("${key}", keys)) for p in template.get("params", [])}
+        read = sorted(dep for dep in template["deps"] if dep.startswith("data/"))
+        inputs = {dep: [(path, made[path]) for path in sorted(made) if _holds(dep, path)] for dep in read}
+        found[name] = digest([name, values, inputs])
+        for path in _outputs(template, keys):
+            made[path] = found[name]
+    return found
+
+
+def _expanded(description: Mapping[str, Any], raw: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """(stage, agent or "", its template); `propose` once for every agent."""
+    for name, stage in description.items():
+        if "foreach" in stage:
+            yield from ((f"{name}@{agent}", agent, stage["do"]) for agent in raw["team"])
+        else:
+            yield name, "", stage
+
+
+def _value(raw: Mapping[str, Any], dotted: str) -> Any:
+    value: Any = raw
+    for key in dotted.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _outputs(template: Mapping[str, Any], agent: str) -> list[str]:
+    entries = [entry for kind in ("outs", "metrics") for entry in template.get(kind, [])]
+    paths = [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
+    return [path.replace("${key}", agent) for path in paths]
+
+
+def _holds(dependency: str, path: str) -> bool:
+    return Path(path).is_relative_to(dependency) or Path(dependency).is_relative_to(path)
+
+
+def _runs(root: Path, study: Study) -> list[Run]:
+    raws = {
+        RunId(variant, seed): variant_raw(root, study, variant, seed)
+        for seed in study.seeds
+        for variant in study.variants
+    }
+    runs = []
+    for run_id, raw in raws.items():
+        named = study.variants[run_id.variant].leader
+        leader = RunId(named, run_id.seed) if named else None
+        key = digest([raw, raws[leader] if leader else None])
+        runs.append(Run(run_id, raw, parse_params(raw, source=f"{PARAMS} of {run_id}"), key, leader))
+    return runs
+
+
+def trained_first(runs: Sequence[Run]) -> list[Run]:
+    """The same runs, those that evaluate another's leader after all others."""
+    return sorted(runs, key=lambda run: run.leader is not None)
+
+
+def check_comparable(plan: StudyPlan, study: Study) -> None:
+    """Refuse comparisons between variants that answer different problems.
+
+    Raises:
+        ConfigError: there is one; the message names it.
+    """
+    for comparison in study.all_comparisons:
+        first, other = comparison.first[0], comparison.second[0]
+        asked = {digest(run.raw["prepare"]) for run in plan.runs if run.id.variant in (first, other)}
+        if len(asked) > 1:
+            raise ConfigError(
+                f"{first} and {other} answer different problems (their `prepare` differs) and cannot be compared; set "
+                "compare_with_first: false, or compare strategies inside each"
+            )
+
+
+class _Planner:
+    """Walks through the runs and remembers who owns what."""
+
+    def __init__(self, description: Mapping[str, Any], runs: Sequence[Run]) -> None:
+        self._prints = {run.id: fingerprints(description, run.raw) for run in runs}
+        self._runs = {run.id: run for run in runs}
+        self._owners = self._first_owners(trained_first(runs))
+        self._first_of_seed = {run.id.seed: run.id for run in reversed(runs)}
+        self._evaluations = EvaluationCosts()
+
+    def steps(self, run: Run) -> Iterator[Step]:
+        """The steps of one run; asked once for each run, in the order of the plan."""
+        before: list[StepId] = []
+        for part, stages in self._parts(run):
+            owners = {stage: self._owner(run, stage) for stage in stages}
+            own = tuple(stage for stage, owner in owners.items() if owner == run.id or part == EVALUATE)
+            taken = tuple((s, o) for s, o in self._taken(run) if o != run.id and s not in own)
+            if not own:
+                continue
+            needs = {StepId(owner, _part_of(stage)) for stage, owner in taken if self._is_upstream(stage, part)}
+            if part == EVALUATE and run.id != self._first_of_seed[run.id.seed]:
+                needs.add(StepId(self._first_of_seed[run.id.seed], EVALUATE))  # what both ask is asked once
+            step = StepId(run.id, part)
+            upstream = tuple((s, o) for s, o in taken if self._is_upstream(s, part))
+            yield Step(step, own, upstream, (*before, *sorted(needs)), self._cost(run, part, own))
+            before = [step]
+
+    def _first_owners(self, runs: Sequence[Run]) -> dict[str, RunId]:
+        owners: dict[str, RunId] = {}
+        for run in runs:
+            for _, stages in self._parts(run):
+                for stage in stages:
+                    owners.setdefault(self._prints[run.id][stage], run.id)
+        return owners
+
+    def _parts(self, run: Run) -> list[tuple[str, tuple[str, ...]]]:
+        """The run's parts, each with all its stages, owned or not."""
+        proposals = tuple(f"propose@{agent}" for agent in run.params.team)
+        if run.leader is not None:
+            return [(AGENTS, ("prepare", *proposals)), (EVALUATE, (EVALUATE,))]
+        agents = (AGENTS, ("prepare", *proposals, "demonstrate"))
+        return [agents, (SFT, (SFT,)), (MLPO, (MLPO,)), (EVALUATE, (EVALUATE,))]
+
+    def _taken(self, run: Run) -> Iterator[tuple[str, RunId]]:
+        """Every stage but `evaluate` that the run needs, with the run that makes its outputs."""
+        for part, stages in self._parts(run):
+            if part != EVALUATE:
+                yield from ((stage, self._owner(run, stage)) for stage in stages)
+        if run.leader is not None:
+            leader = self._runs[run.leader]
+            yield from ((stage, self._owner(leader, stage)) for stage in (SFT, MLPO))
+
+    def _owner(self, run: Run, stage: str) -> RunId:
+        return self._owners[self._prints[run.id][stage]]
+
+    def _is_upstream(self, stage: str, part: str) -> bool:
+        order = (AGENTS, SFT, MLPO, EVALUATE)
+        return order.index(_part_of(stage)) <= order.index(part)
+
+    def _cost(self, run: Run, part: str, stages: Sequence[str]) -> Cost:
+        if part != EVALUATE:
+            return training_cost(run.params, stages)
+        leader = self._runs[run.leader] if run.leader else run
+        prints, own = self._prints[leader.id], self._prints[run.id]
+        played = digest([own["prepare"], *(own[f"propose@{agent}"] for agent in run.params.team)])
+        trained = {"untrained": digest(run.raw.get("leader")), "sft": prints[SFT], "mlpo": prints[MLPO]}
+        return self._evaluations.cost(run.params, played, trained)
+
+
+def _part_of(stage: str) -> str:
+    return stage if stage in (SFT, MLPO, EVALUATE) else AGENTS
