@@ -24,7 +24,7 @@ FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 MakeCheckout = Callable[..., Path]
 
 
-def run(*command: str, cwd: Path, env: dict[str, str] | None = None, timeout: float = 120) -> str:
+def run(*command: str, cwd: Path, env: dict[str, str] | None = None, timeout: float = 300) -> str:
     """What a command printed; its whole output in the error if it fails."""
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, check=False)
     assert done.returncode == 0, f"{command} exited with {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -109,18 +109,7 @@ class Prefect:
         return answer.raise_for_status().json()
 
     def deploy(self, checkout: Path, name: str) -> None:
-        run(
-            sys.executable,
-            "-m",
-            "prefect",
-            "--no-prompt",
-            "deploy",
-            "--name",
-            name,
-            cwd=checkout,
-            env=self.env,
-            timeout=300,
-        )
+        run(sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--name", name, cwd=checkout, env=self.env)
 
     def start(self, deployment: str, **parameters: Any) -> str:
         """Ask for a run of a deployment of the pipeline flow; its id."""
@@ -171,18 +160,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect]:
     worker = (*program, "worker", "start", "--pool", "local", "--type", "process")
     with running(*server, cwd=folder, env=env, log=folder / "server.log"):
         eventually(lambda: _is_up(url), 300)
-        run(
-            *program,
-            "--no-prompt",
-            "work-pool",
-            "create",
-            "local",
-            "--type",
-            "process",
-            cwd=folder,
-            env=env,
-            timeout=300,
-        )
+        run(*program, "--no-prompt", "work-pool", "create", "local", "--type", "process", cwd=folder, env=env)
         with running(*worker, cwd=folder, env=env, log=folder / "worker.log"):
             yield Prefect(url, env, folder)
 
