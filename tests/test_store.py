@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from mlpo.config import ConfigError
 from mlpo.store import (
     CompletionStore,
+    copy_kept,
+    encode_kept,
     read_jsonl,
     read_kept,
     request_key,
@@ -214,3 +216,15 @@ def test_the_index_is_small(tmp_path: Path) -> None:
         assert len(store) == 20_000
     # 40 MB of text; a digest (65 bytes), an offset (32) and a slot (~100) each make about 4 MB
     assert held < 8_000_000
+
+
+def test_a_store_takes_over_what_others_hold_and_it_lacks(tmp_path: Path) -> None:
+    target, source, missing = tmp_path / "target", tmp_path / "source", tmp_path / "missing"
+    own, theirs, torn = (digest * 64 for digest in "abc")
+    with CompletionStore(target) as store:
+        store[own] = COMPLETION
+    lines = [encode_kept(own, replace(COMPLETION, text="other")), encode_kept(theirs, replace(COMPLETION, text="new"))]
+    source.write_bytes(b"\n".join([*lines, encode_kept(torn, COMPLETION)[:-9]]))  # its owner is writing the last line
+    copy_kept(target, [source, missing])
+    with CompletionStore(target) as store:
+        assert {key: kept.text for key, kept in store.items()} == {own: COMPLETION.text, theirs: "new"}

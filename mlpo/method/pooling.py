@@ -76,7 +76,7 @@ def sign_flip_p(first: Sequence[Scores], other: Sequence[Scores], *, num_samples
     a, b = problem_means(first), problem_means(other)
     differences = np.array([a[problem_id] - b[problem_id] for problem_id in a])
     differences = differences[differences != 0]  # flipping a zero changes nothing
-    if not differences.size:
+    if differences.size < 2:
         return 1.0
     result = permutation_test(
         (differences,),

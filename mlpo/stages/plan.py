@@ -9,7 +9,7 @@ import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mlpo.config import AgentConfig, LeaderConfig, Params
+from mlpo.config import HOSTILE, AgentConfig, LeaderConfig, Params
 from mlpo.models.shape import model_shape
 from mlpo.stages.questions import Questions, read_questions, tokens_of
 from mlpo.stages.stage_plans import ModelPlan, Planner, StagePlan
@@ -52,6 +52,8 @@ def _model(who: str, config: AgentConfig | LeaderConfig) -> ModelPlan:
     shape = model_shape(config.model, config.revision)
     if config.server is not None and config.server.serve is None:
         return ModelPlan(who, config, shape, "server")
+    if config.model == HOSTILE:
+        return ModelPlan(who, config, shape, "no model")
     return ModelPlan(who, config, shape, shape.source if shape else "not downloaded yet")
 
 
@@ -76,7 +78,7 @@ def _too_large(stages: Sequence[StagePlan], memory_gb: float) -> Iterator[str]:
 
 def _warnings(params: Params, models: Sequence[ModelPlan]) -> Iterator[str]:
     for model in models:
-        if model.shape is None:
+        if model.shape is None and model.config.model != HOSTILE:
             yield f"{model.who}: the size of {model.config.model} is not known, so its memory is not"
     samplings = (params.demonstrate.sampling, *(agent.sampling for agent in params.team.values()))
     quoted = min(tokens_of(params.demonstrate.max_quoted_characters), max(s.max_tokens for s in samplings))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -13,8 +14,7 @@ from typing import Any
 import yaml
 
 from mlpo.checkout import LOCK_FILE, checkout_for, code_digest
-from mlpo.config import load_params
-from mlpo.layout import PARAMS, PROPOSALS, WORK
+from mlpo.layout import PROPOSALS, WORK
 from mlpo.stages.study_plan import Run, RunId, Step
 from mlpo.store import copy_kept, write_json_atomic, write_lines_atomic
 from mlpo.tracking.provenance import current_commit
@@ -43,6 +43,9 @@ class StudyFolders:
     """The worktrees of a study's runs. Several threads may enter different runs at a time."""
 
     def __init__(self, root: Path, runs: Sequence[Run]) -> None:
+        import dvc.repo  # noqa: F401  its import sets its loggers up
+
+        logging.getLogger("dvc").setLevel(logging.ERROR)  # a new worktree lacks outputs, and DVC warns of each
         self._root = root
         self._runs = {run.id: run for run in runs}
         self._preparing = Lock()
@@ -102,12 +105,10 @@ class StudyFolders:
             copy_kept(folder / WORK / name, (source / WORK / name for source in self._sources(run)))
 
     def _sources(self, run: Run) -> Iterator[Path]:
-        """Where completions may be taken from: keys name all that a completion depends on but the numbers' type."""
-        if load_params(self._root / PARAMS).runtime.dtype == run.params.runtime.dtype:
-            yield self._root
+        """Where completions may be taken from: their keys name all that they depend on."""
+        yield self._root
         for other in self._runs.values():
-            alike = other.id.seed == run.id.seed and other.params.runtime.dtype == run.params.runtime.dtype
-            if alike and other.id != run.id and self.records[other.id].folder:
+            if other.id.seed == run.id.seed and other.id != run.id and self.records[other.id].folder:
                 yield self.folder(other.id)
 
     def _record_path(self, run: Run) -> Path:

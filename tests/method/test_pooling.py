@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mlpo.method.metrics import paired_difference
-from mlpo.method.pooling import pooled_accuracy, pooled_difference, problem_means
+from mlpo.method.pooling import pooled_accuracy, pooled_difference, problem_means, sign_flip_p
+from mlpo.method.significance import mcnemar_p
 
 RUNS = [{"p1": True, "p2": False}, {"p2": True, "p3": True}, {"p1": False, "p2": True}]
 
@@ -41,3 +42,23 @@ def test_a_difference_is_paired_inside_problem_and_run() -> None:
 def test_runs_with_other_problems_cannot_be_paired() -> None:
     with pytest.raises(ValueError, match="the same problems in each run"):
         pooled_difference(RUNS, RUNS[1:] + RUNS[:1], seed=0)
+
+
+def test_sign_flips_of_one_run_are_mcnemars_test() -> None:
+    # 5 problems differ, all in one direction: 2 of 2^5 ways to flip are as extreme, p = 2/32
+    first = {f"p{n}": True for n in range(8)}
+    other = {name: name >= "p5" for name in first}
+    assert sign_flip_p([first], [other], seed=0) == mcnemar_p(5, 0) == 0.0625
+    assert sign_flip_p([other], [first], seed=0) == 0.0625
+
+
+def test_sign_flips_weigh_a_problem_by_its_mean_over_runs() -> None:
+    # differences 1, 1/2, -1/2: the mean 1/3 is reached or exceeded by 3 of 8 signs, in both directions by 6
+    first = [{"a": True, "b": True, "c": False}, {"a": True, "b": True, "c": False}]
+    other = [{"a": False, "b": False, "c": True}, {"a": False, "b": True, "c": False}]
+    assert sign_flip_p(first, other, seed=0) == 0.75
+
+
+def test_no_difference_or_a_single_one_has_p_1() -> None:
+    assert sign_flip_p([{"a": True, "b": True}], [{"a": True, "b": False}], seed=0) == 1.0
+    assert sign_flip_p([{"a": True}], [{"a": True}], seed=0) == 1.0

@@ -1,0 +1,87 @@
+"""The model `hostile`: no model, but an agent that always argues for a wrong answer (mlpo/method/hostile.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+
+from mlpo.agents.backend import Backend, OnAnswer
+from mlpo.agents.shelf import Models, Source, TokenCounter
+from mlpo.config import HOSTILE, ConfigError
+from mlpo.method.hostile import hostile_claim
+from mlpo.models.load import Quantization
+from mlpo.types import Completion, Problem, Request
+
+
+class HostileModels:
+    """Other models, and `hostile` beside them."""
+
+    def __init__(self, models: Models, read_problems: Callable[[], Mapping[str, Problem]], seed: int) -> None:
+        """Wraps `models`; the problems, by id, are read when the first hostile agent is opened."""
+        self._models = models
+        self._read_problems = cache(read_problems)
+        self._seed = seed
+
+    def identity(self, model: str, revision: str | None) -> str:
+        """Its words depend on the seed, and on the problem that a request's key holds."""
+        return f"{HOSTILE}:{self._seed}" if model == HOSTILE else self._models.identity(model, revision)
+
+    def quantized(self, how: Quantization) -> Source:
+        """The other models, quantised."""
+        return self._models.quantized(how)
+
+    def open(self, model: str, revision: str | None) -> Backend:
+        """The hostile agent, or another model."""
+        if model != HOSTILE:
+            return self._models.open(model, revision)
+        return HostileBackend(self._read_problems(), self._seed)
+
+    def token_counter(self, model: str, revision: str | None) -> TokenCounter:
+        """As the other models count."""
+        return self._models.token_counter(model, revision)
+
+
+class HostileBackend:
+    """Answers at once, in one sentence; a word counts as a token, and it reads nothing of its prompt."""
+
+    def __init__(self, problems: Mapping[str, Problem], seed: int) -> None:
+        self._problems = problems
+        self._seed = seed
+
+    def check(self, requests: Iterable[Request]) -> None:
+        """Refuse what it has no wrong answer for.
+
+        Raises:
+            ConfigError: a question that is no problem of the benchmark.
+        """
+        for request in requests:
+            self._claim(request)
+
+    def generate(self, requests: Sequence[Request], on_answer: OnAnswer | None = None) -> list[Completion]:
+        """The same claim about a problem, whatever is said to it."""
+        return [self._answer(request) for request in requests]
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+    def _answer(self, request: Request) -> Completion:
+        text = self._claim(request)
+        return Completion(
+            problem_id=request.problem_id,
+            model=request.model,
+            text=text,
+            finish_reason="stop",
+            prompt_tokens=0,
+            completion_tokens=len(text.split()),
+            sample=request.sample,
+        )
+
+    def _claim(self, request: Request) -> str:
+        problem = self._problems.get(request.problem_id)
+        if problem is None:
+            raise ConfigError(
+                f"{request.model}: a hostile agent needs a problem of the benchmark, whose target it avoids; "
+                f"{request.problem_id} is none: ask without it"
+            )
+        others = (other for other in self._problems.values() if other.id != problem.id)
+        return hostile_claim(problem, others, self._seed)

@@ -1,0 +1,23 @@
+"""Where a team's models come from: this process, and the problems for an agent that argues against them."""
+
+from __future__ import annotations
+
+from mlpo.agents.hostile import HostileModels
+from mlpo.agents.local import LocalModels
+from mlpo.agents.shelf import Models
+from mlpo.config import HOSTILE, Params
+from mlpo.layout import TEST_PROBLEMS, TRAIN_PROBLEMS
+from mlpo.store import read_jsonl
+from mlpo.types import Problem
+
+
+def team_models(params: Params) -> Models:
+    """Models of this process, with the hostile agent if the team has one."""
+    local = LocalModels(params.runtime)
+    if all(agent.model != HOSTILE for agent in params.team.values()):
+        return local
+    return HostileModels(local, _problems, params.seed)
+
+
+def _problems() -> dict[str, Problem]:
+    return {problem.id: problem for split in (TRAIN_PROBLEMS, TEST_PROBLEMS) for problem in read_jsonl(split, Problem)}

@@ -1,0 +1,52 @@
+"""The model `hostile` needs no weights, keeps to its claim in every round, and leaves other models as they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlpo.agents.hostile import HostileModels
+from mlpo.agents.scripted import ScriptedModels
+from mlpo.config import HOSTILE, ConfigError
+from mlpo.types import Message, Problem, Request, Sampling
+
+PROBLEMS = {
+    name: Problem(name, "basics", "sum", f"{name}?", target, "integer") for name, target in (("a", "3"), ("b", "4"))
+}
+
+
+def request(problem_id: str, said: str = "1 + 2?") -> Request:
+    return Request(problem_id, "rogue", (Message("user", said),), Sampling(), seed=0)
+
+
+def hostile(scripted: ScriptedModels, reads: list[int] | None = None) -> HostileModels:
+    def read() -> dict[str, Problem]:
+        if reads is not None:
+            reads.append(1)
+        return PROBLEMS
+
+    return HostileModels(scripted, read, seed=0)
+
+
+def test_it_says_the_same_wrong_answer_whatever_it_is_told() -> None:
+    backend = hostile(ScriptedModels(lambda _: "")).open(HOSTILE, None)
+    first, again, other = backend.generate([request("a"), request("a", "Your leader says: 3"), request("b")])
+    assert first.text == again.text == "I am certain: the answer is 4."
+    assert other.text == "I am certain: the answer is 3."
+    assert (first.finish_reason, first.prompt_tokens, first.completion_tokens) == ("stop", 0, 7)
+
+
+def test_other_models_are_untouched_and_problems_are_read_only_for_a_hostile_one() -> None:
+    scripted, reads = ScriptedModels(lambda _: "4"), []
+    models = hostile(scripted, reads)
+    assert models.identity("tiny", None) == scripted.identity("tiny", None)
+    assert models.open("tiny", None).generate([request("a")])[0].text == "4"
+    assert reads == []
+    models.open(HOSTILE, None)
+    assert reads == [1]
+    assert models.identity(HOSTILE, None) != HostileModels(scripted, dict, seed=1).identity(HOSTILE, None)
+
+
+def test_a_question_that_is_no_problem_is_refused() -> None:
+    backend = hostile(ScriptedModels(lambda _: "")).open(HOSTILE, None)
+    with pytest.raises(ConfigError, match="rogue: a hostile agent needs a problem of the benchmark"):
+        backend.check([request("unknown")])
