@@ -46,14 +46,15 @@ deploy: install
 	  prefect work-pool inspect $$pool > /dev/null 2>&1 || prefect --no-prompt work-pool create $$pool --type process; \
 	done
 	prefect work-pool set-concurrency-limit gpu 1
-	prefect automation inspect "A silent run is crashed" > /dev/null 2>&1 || prefect automation create --from-file automations.yaml
+	prefect work-queue set-concurrency-limit default 1 --pool local
+	prefect automation inspect "mlpo: a silent run is crashed" > /dev/null 2>&1 || prefect automation create --from-file automations.yaml
 	prefect --no-prompt deploy --all
 
 worker: deploy
-	prefect worker start --pool local --type process --limit 1
+	prefect worker start --pool local --type process
 
 gpu-worker: deploy
-	prefect worker start --pool gpu --type process --limit 1
+	prefect worker start --pool gpu --type process
 
 mlflow: install
 	@echo "MLflow: http://127.0.0.1:5000"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 from prefect import State, flow, get_client
 from prefect.artifacts import create_table_artifact
@@ -16,7 +15,8 @@ from prefect.states import Completed, Failed, Running
 from pydantic import Field
 
 from flows.failure import report_failure
-from mlpo.config import ConfigError, load_params
+from flows.process import ends_with_worker
+from mlpo.config import ConfigError, EvaluateConfig, RegisterConfig, load_params
 from mlpo.layout import PARAMS
 from mlpo.tracking import promotion
 from mlpo.tracking.decisions import Decision
@@ -25,6 +25,15 @@ Version = Annotated[int, Field(ge=1)]
 Hours = Annotated[float, Field(gt=0, le=168)]
 POLL_SECONDS = 5
 """How often a run that waits for a person looks whether they have answered."""
+
+
+class Terms(TypedDict):
+    """What a promotion is decided by."""
+
+    gate: RegisterConfig
+    evaluate: EvaluateConfig
+    seed: int
+    force: bool
 
 
 class Approval(RunInput):
@@ -54,24 +63,11 @@ def promote(
     """
     try:
         params = load_params(Path.cwd() / PARAMS)
-        terms: dict[str, Any] = {
-            "gate": params.register_, "evaluate": params.evaluate, "seed": params.seed, "force": force
-        }  # fmt: skip
-        decide = partial(promotion.promote, version, **terms)
+        terms = Terms(gate=params.register_, evaluate=params.evaluate, seed=params.seed, force=force)
         if not ask_approval:
-            return _decided(decide(reason=reason))
-        considered = promotion.consider(version, **terms, reason=reason)
-        if not considered.promoted:
-            return _decided(decide(reason=reason))
-        approval = _ask(considered, approval_hours)
-        if approval is None:
-            silence = f"nobody approved it in {approval_hours:g} hours (the gate: {considered.reason})"
-            return _decided(promotion.refuse(considered, silence))
-        said = f"{approval.by}: {approval.reason}"
-        if not approval.approved:
-            return _decided(promotion.refuse(considered, f"refused by {said} (the gate: {considered.reason})"))
-        reasons = "; ".join(filter(None, (reason, f"approved by {said}")))
-        return _decided(decide(reason=reasons, agreed=considered))
+            return _decided(promotion.promote(version, **terms, reason=reason))
+        with ends_with_worker():
+            return _decided(_after_a_word(version, terms, reason, approval_hours))
     except ConfigError as error:
         return Failed(message=str(error), data=error)
 
@@ -87,6 +83,22 @@ def rollback(reason: str | None = None) -> State[Any]:
         return _decided(promotion.rollback(reason))
     except ConfigError as error:
         return Failed(message=str(error), data=error)
+
+
+def _after_a_word(version: int, terms: Terms, reason: str | None, hours: float) -> Decision:
+    """As `promotion.promote`, but what would be promoted is only if a person says so in time."""
+    considered = promotion.consider(version, **terms, reason=reason)
+    if not considered.promoted:
+        return promotion.promote(version, **terms, reason=reason, agreed=considered)
+    approval = _ask(considered, hours)
+    if approval is None:
+        silence = f"nobody approved it in {hours:g} hours"
+        return promotion.refuse(considered, f"{silence} (the gate: {considered.reason})")
+    said = f"{approval.by}: {approval.reason}"
+    if not approval.approved:
+        return promotion.refuse(considered, f"refused by {said} (the gate: {considered.reason})")
+    reasons = "; ".join(filter(None, (reason, f"approved by {said}")))
+    return promotion.promote(version, **terms, reason=reasons, agreed=considered)
 
 
 def _ask(considered: Decision, hours: float) -> Approval | None:

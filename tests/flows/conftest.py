@@ -24,7 +24,7 @@ FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 MakeCheckout = Callable[..., Path]
 
 
-def run(*command: str, cwd: Path, env: dict[str, str] | None = None, timeout: float = 300) -> str:
+def run(*command: str, cwd: Path, env: dict[str, str] | None = None, timeout: float = 600) -> str:
     """What a command printed; its whole output in the error if it fails."""
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, check=False)
     assert done.returncode == 0, f"{command} exited with {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -102,7 +102,7 @@ class Prefect:
         """What the server says; it is asked again while its SQLite database is locked (503)."""
 
         def ask() -> httpx.Response | None:
-            response = httpx.request(method, self.url + path, timeout=30, **more)
+            response = httpx.request(method, self.url + path, timeout=120, **more)
             return None if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else response
 
         answer: httpx.Response = eventually(ask)
@@ -159,7 +159,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefect]:
     server = (*program, "server", "start", "--host", "127.0.0.1", "--port", str(port))
     worker = (*program, "worker", "start", "--pool", "local", "--type", "process")
     with running(*server, cwd=folder, env=env, log=folder / "server.log"):
-        eventually(lambda: _is_up(url), 300)
+        eventually(lambda: _is_up(url), 600)
         run(*program, "--no-prompt", "work-pool", "create", "local", "--type", "process", cwd=folder, env=env)
         with running(*worker, cwd=folder, env=env, log=folder / "worker.log"):
             yield Prefect(url, env, folder)

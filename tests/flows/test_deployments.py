@@ -32,7 +32,14 @@ def form(entrypoint: str) -> dict[str, Any]:
 
 def test_every_stage_has_a_deployment_and_those_with_models_one_on_the_gpu_too() -> None:
     stages = {each["name"]: each.get("parameters", {}).get("stages") for each in deployments()}
-    expected = {"pipeline": None, "promote": None, "rollback": None, "champion": None, "pipeline-gpu": None}
+    expected = {
+        "pipeline": None,
+        "promote": None,
+        "rollback": None,
+        "champion": None,
+        "study": None,
+        "pipeline-gpu": None,
+    }
     expected |= {name: [name] for name in get_args(StageName)} | {f"{name}-gpu": [name] for name in ON_GPU}
     assert stages == expected
     assert all(each["description"] for each in deployments())
@@ -76,8 +83,9 @@ def test_make_deploy_fills_a_fresh_server(prefect: Prefect, make_checkout: MakeC
     (nightly,) = deployed["champion"]["schedules"]
     assert (nightly["active"], nightly["schedule"]["cron"]) == (False, "0 3 * * *")
     assert prefect.get("/work_pools/gpu")["concurrency_limit"] == 1
-    (automation,) = prefect.post("/automations/filter")
-    assert automation["enabled"]
+    assert [each["enabled"] for each in prefect.post("/automations/filter")] == [True, True]
+    queues = {each["name"]: each["concurrency_limit"] for each in prefect.post("/work_pools/local/queues/filter")}
+    assert queues == {"default": 1, "decisions": None}
 
     (checkout / "README.md").write_text("changed")
     prefect.deploy(checkout, "rollback")

@@ -36,13 +36,15 @@ for state in (
 ):
     print("decided:", state.name, state.message, sep="|", flush=True)
 """
+PATIENCE = 600
+"""Seconds; most of it is for a machine with other work."""
 GATE = "+1.000 [+1.000, +1.000] over the champion on 40 problems"
 
 
 def test_the_gate_and_a_person_decide(prefect: Prefect, make_checkout: MakeCheckout) -> None:
     checkout: Path = make_checkout()
     env = prefect.env | {"PYTHONPATH": str(checkout)}
-    run(sys.executable, "-c", REGISTER, cwd=checkout, env=env)
+    run(sys.executable, "-c", REGISTER, cwd=checkout, env=env, timeout=PATIENCE)
     log = checkout / "log"
 
     def decided() -> list[str]:
@@ -60,9 +62,9 @@ def test_the_gate_and_a_person_decide(prefect: Prefect, make_checkout: MakeCheck
         assert all(words in str(asked) for words in ("Shall version 2 become champion?", "| improvement | 1.0 |"))
         assert resume(prefect, first, approved=True, by="Ann") == "REJECT"  # a word without a reason is none
         assert resume(prefect, first, approved=False, by="Ann", reason="too slow") == "ACCEPT"
-        eventually(lambda: len(decided()) == 4)
+        eventually(lambda: len(decided()) == 4, PATIENCE)
         assert resume(prefect, paused(prefect), approved=True, by="Bo", reason="fine") == "ACCEPT"
-        eventually(lambda: len(decided()) == 6)
+        eventually(lambda: len(decided()) == 6, PATIENCE)
     assert decided()[2:] == [
         f"Refused|refused by Ann: too slow (the gate: {GATE})",
         f"Refused|nobody approved it in 0.001 hours (the gate: {GATE})",
@@ -79,8 +81,8 @@ def test_the_gate_and_a_person_decide(prefect: Prefect, make_checkout: MakeCheck
 def paused(prefect: Prefect) -> dict[str, Any]:
     """The run that waits for a person, with its form written."""
     wanted = {"state": {"type": {"any_": ["PAUSED"]}}}
-    (found,) = eventually(lambda: prefect.post("/flow_runs/filter", flow_runs=wanted))
-    eventually(lambda: prefect.post(f"/flow_runs/{found['id']}/input/filter", prefix=""))
+    (found,) = eventually(lambda: prefect.post("/flow_runs/filter", flow_runs=wanted), PATIENCE)
+    eventually(lambda: prefect.post(f"/flow_runs/{found['id']}/input/filter", prefix=""), PATIENCE)
     return found  # type: ignore[no-any-return]
 
 
