@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Protocol
@@ -12,6 +13,8 @@ from mlpo.types import Completion, Request
 
 OnAnswer = Callable[[int, Completion], None]
 """(place of the request, its completion), as soon as it is there."""
+OnText = Callable[[Request, Callable[[], str]], None]
+"""(request, its text so far), at every token of a completion. Decoding costs, so the text comes by a call."""
 
 
 class TransientError(RuntimeError):
@@ -69,6 +72,7 @@ class DeferredBackend:
     def __init__(self, open_backend: Callable[[], Backend]) -> None:
         self._open = open_backend
         self._backend: Backend | None = None
+        self._lock = threading.Lock()
 
     def check(self, requests: Iterable[Request]) -> None:
         """As the real backend; opens it only if there is a request."""
@@ -88,6 +92,7 @@ class DeferredBackend:
         gc.collect()  # models hold cycles
 
     def _opened(self) -> Backend:
-        if self._backend is None:
-            self._backend = self._open()
-        return self._backend
+        with self._lock:
+            if self._backend is None:
+                self._backend = self._open()
+            return self._backend

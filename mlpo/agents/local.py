@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from transformers import AutoTokenizer
 
-from mlpo.agents.backend import Backend, OnAnswer
+from mlpo.agents.backend import Backend, OnAnswer, OnText
 from mlpo.config import ConfigError, RuntimeConfig
 from mlpo.models.load import EMBEDDED, LoadedModel, Quantization, embedded_folder, load_model, model_identity, render
 from mlpo.models.sample import Draw, Drawn, sample_tokens
@@ -21,6 +21,8 @@ class LocalModels:
 
     runtime: RuntimeConfig
     quantize: Quantization | None = None
+    on_text: OnText | None = None
+    """Hears every completion grow."""
 
     def quantized(self, how: Quantization) -> LocalModels:
         """The same models with quantised weights."""
@@ -34,7 +36,7 @@ class LocalModels:
         """Load the model."""
         runtime = self.runtime
         loaded = load_model(model, revision, device=runtime.device, dtype=runtime.dtype, quantize=self.quantize)
-        return LocalBackend(loaded, self.runtime.batch_tokens)
+        return LocalBackend(loaded, self.runtime.batch_tokens, on_text=self.on_text)
 
     def token_counter(self, model: str, revision: str | None) -> Callable[[Sequence[Message], str], tuple[int, int]]:
         """Counts with the model's own tokenizer; no weights are loaded."""
@@ -50,12 +52,18 @@ class LocalBackend:
     """Renders requests with the model's chat template and samples their completions; the sampler sorts and batches."""
 
     def __init__(
-        self, loaded: LoadedModel, batch_tokens: int, *, on_batch: Callable[[int], None] | None = None
+        self,
+        loaded: LoadedModel,
+        batch_tokens: int,
+        *,
+        on_batch: Callable[[int], None] | None = None,
+        on_text: OnText | None = None,
     ) -> None:
         """`batch_tokens` bounds prompt plus completion tokens of one batch; `on_batch` hears how many draws ended."""
         self._loaded = loaded
         self._batch_tokens = batch_tokens
         self._on_batch = on_batch
+        self._on_text = on_text
 
     def check(self, requests: Iterable[Request]) -> None:
         """Refuse prompts that leave no room for their completion.
@@ -78,7 +86,7 @@ class LocalBackend:
             by_model.setdefault(request.model, []).append(index)
         completions: dict[int, Completion] = {}
         for indices in by_model.values():
-            drawn = self._sample([draws[i] for i in indices])
+            drawn = self._sample([draws[i] for i in indices], [requests[i] for i in indices])
             for i, one in zip(indices, drawn, strict=True):
                 completions[i] = _completion(requests[i], draws[i], one)
         return [completions[i] for i in range(len(requests))]
@@ -86,9 +94,13 @@ class LocalBackend:
     def close(self) -> None:
         """Memory goes with the last reference to the model."""
 
-    def _sample(self, draws: Sequence[Draw]) -> list[Drawn]:
+    def _sample(self, draws: Sequence[Draw], requests: Sequence[Request]) -> list[Drawn]:
+        on_text = self._on_text
+        on_token = None if on_text is None else lambda place, text: on_text(requests[place], text)
         try:
-            return sample_tokens(self._loaded, draws, batch_tokens=self._batch_tokens, on_batch=self._on_batch)
+            return sample_tokens(
+                self._loaded, draws, batch_tokens=self._batch_tokens, on_batch=self._on_batch, on_token=on_token
+            )
         except torch.OutOfMemoryError:
             raise ConfigError(
                 f"out of memory on {self._loaded.device} while sampling {len(draws)} completions; "

@@ -35,23 +35,61 @@ def stream_strategies(
         yield from _lockstep(alive, backends)
 
 
-def _lockstep(runs: Sequence[StrategyRun], backends: Mapping[str, Backend]) -> list[Transcript]:
-    asked: dict[int, list[Request]] = {}
-    ended: dict[int, Transcript] = {}
+class Lockstep:
+    """Runs that advance together: a step answers what all of them ask, in one batch a backend.
 
-    def advance(index: int, completions: list[Completion] | None) -> None:
-        run = runs[index]
+    Between two steps a run may join and another leave. After a step that raised, the runs can't go on.
+    """
+
+    def __init__(self, backends: Mapping[str, Backend]) -> None:
+        self._backends = backends
+        self._runs: dict[int, StrategyRun] = {}
+        self._asked: dict[int, list[Request]] = {}
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def add(self, index: int, run: StrategyRun) -> Transcript | None:
+        """Let a run begin, under a number of its own; its transcript if it asks nothing."""
+        self._runs[index] = run
+        return self._advance(index, None)
+
+    def drop(self, index: int) -> None:
+        """Let a run go unfinished."""
+        self._runs.pop(index).close()
+        del self._asked[index]
+
+    def step(self) -> dict[int, Transcript]:
+        """Answer what every run asks now; the transcripts of those that have ended.
+
+        Raises:
+            ValueError: a run asks for a model that has no backend.
+        """
+        ended: dict[int, Transcript] = {}
+        for index, completions in _answer(self._asked, self._backends).items():
+            transcript = self._advance(index, completions)
+            if transcript is not None:
+                ended[index] = transcript
+        return ended
+
+    def _advance(self, index: int, completions: list[Completion] | None) -> Transcript | None:
+        run = self._runs[index]
         try:
-            asked[index] = next(run) if completions is None else run.send(completions)
+            self._asked[index] = next(run) if completions is None else run.send(completions)
         except StopIteration as stop:
-            asked.pop(index, None)
-            ended[index] = stop.value
+            del self._runs[index]
+            self._asked.pop(index, None)
+            transcript: Transcript = stop.value
+            return transcript
+        return None
 
-    for index in range(len(runs)):
-        advance(index, None)
-    while asked:
-        for index, completions in _answer(asked, backends).items():
-            advance(index, completions)
+
+def _lockstep(runs: Sequence[StrategyRun], backends: Mapping[str, Backend]) -> list[Transcript]:
+    together = Lockstep(backends)
+    begun = {index: together.add(index, run) for index, run in enumerate(runs)}
+    ended = {index: transcript for index, transcript in begun.items() if transcript is not None}
+    while together:
+        ended |= together.step()
     return [ended[index] for index in range(len(runs))]
 
 

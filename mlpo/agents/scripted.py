@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
-from mlpo.agents.backend import Backend, OnAnswer
+from mlpo.agents.backend import Backend, OnAnswer, OnText
 from mlpo.types import Completion, Message, Request
 
 
 class ScriptedModels:
     """Models by script: every model answers with `reply`, whatever its name. Counts what was opened and asked."""
 
-    def __init__(self, reply: Callable[[Request], str | Completion]) -> None:
-        self.backend = ScriptedBackend(reply)
+    def __init__(self, reply: Callable[[Request], str | Completion], *, on_text: OnText | None = None) -> None:
+        self.backend = ScriptedBackend(reply, on_text=on_text)
         self.opened: list[str] = []
 
     def identity(self, model: str, revision: str | None) -> str:
@@ -39,8 +40,9 @@ class ScriptedBackend:
     A word counts as a token, and a reply longer than the sampling's `max_tokens` words is cut, as a model's would be.
     """
 
-    def __init__(self, reply: Callable[[Request], str | Completion]) -> None:
+    def __init__(self, reply: Callable[[Request], str | Completion], *, on_text: OnText | None = None) -> None:
         self._reply = reply
+        self._on_text = on_text
         self.num_calls = 0
         self.num_generations = 0
 
@@ -62,6 +64,9 @@ class ScriptedBackend:
             return reply
         words = reply.split(" ")
         limit = request.sampling.max_tokens
+        if self._on_text:
+            for end in range(1, min(len(words), limit) + 1):
+                self._on_text(request, partial(" ".join, words[:end]))
         return Completion(
             problem_id=request.problem_id,
             model=request.model,

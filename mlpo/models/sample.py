@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any, Literal
 
@@ -28,6 +29,9 @@ MAX_ROWS = 256
 """Rows of one batch. More does not pay: the matrix products are already efficient."""
 CHOOSE_ROWS = 64
 """Rows whose logits are held at a time."""
+
+OnToken = Callable[[int, Callable[[], str]], None]
+"""(place of a draw, its text so far), after every token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +58,31 @@ def sample_tokens(
     *,
     batch_tokens: int,
     on_batch: Callable[[int], None] | None = None,
+    on_token: OnToken | None = None,
 ) -> list[Drawn]:
     """Draw every completion, in the order asked for.
 
     Args:
         batch_tokens: budget of one batch: distinct prompts x the longest + rows x the longest completion, tokens.
         on_batch: called after each batch with the number of completions it finished.
+        on_token: called after each token of each draw.
     """
     results: dict[int, Drawn] = {}
     with torch.inference_mode():
         length = _shared_length([d.prompt for d in draws])
         prefix = ReadPrompts(loaded, [draws[0].prompt[:length]]) if length else None
         for rows in _batches(draws, length, batch_tokens):
-            batch = _Batch(loaded, [draws[i] for i in rows], prefix)
+            hear = partial(_hear, on_token, rows) if on_token else None
+            batch = _Batch(loaded, [draws[i] for i in rows], prefix, hear)
             results.update(zip(rows, batch.run(), strict=True))
             if on_batch:
                 on_batch(len(rows))
     return [results[i] for i in range(len(draws))]
+
+
+def _hear(on_token: OnToken, rows: Sequence[int], row: int, text: Callable[[], str]) -> None:
+    """A batch's rows by their places in the call."""
+    on_token(rows[row], text)
 
 
 def _shared_length(prompts: Sequence[tuple[int, ...]]) -> int:
@@ -106,10 +118,13 @@ def _batches(draws: Sequence[Draw], shared: int, batch_tokens: int) -> Iterator[
 class _Batch:
     """Draws that advance together, one token a step; finished rows leave."""
 
-    def __init__(self, loaded: LoadedModel, draws: Sequence[Draw], prefix: ReadPrompts | None) -> None:
+    def __init__(
+        self, loaded: LoadedModel, draws: Sequence[Draw], prefix: ReadPrompts | None, on_token: OnToken | None
+    ) -> None:
         self.loaded = loaded
         self.draws = draws
         self.prefix = prefix
+        self.on_token = on_token
         self.ends = end_token_ids(loaded)
         self.tokens: list[list[int]] = [[] for _ in draws]
         self.finish: list[Literal["stop", "length"] | None] = [None] * len(draws)
@@ -211,6 +226,8 @@ class _Batch:
             self.finish[row] = "stop"
         elif len(self.tokens[row]) >= sampling.max_tokens:
             self.finish[row] = "length"
+        if self.on_token:
+            self.on_token(row, partial(self._text, row))
 
     def _stopped(self, row: int) -> bool:
         text = self.loaded.tokenizer.decode(self.tokens[row])
@@ -219,9 +236,13 @@ class _Batch:
     def _drawn(self, row: int) -> Drawn:
         tokens, finish = self.tokens[row], self.finish[row]
         assert finish is not None
-        text = str(self.loaded.tokenizer.decode([t for t in tokens if t not in self.ends]))
+        return Drawn(tuple(tokens), finish, self._text(row))
+
+    def _text(self, row: int) -> str:
+        """What was drawn so far, without end token and stop string."""
+        text = str(self.loaded.tokenizer.decode([t for t in self.tokens[row] if t not in self.ends]))
         cuts = [text.find(stop) for stop in self.draws[row].sampling.stop if stop in text]
-        return Drawn(tuple(tokens), finish, text[: min(cuts)] if cuts else text)
+        return text[: min(cuts)] if cuts else text
 
 
 def _uniforms(draws: Sequence[Draw]) -> np.ndarray[Any, Any]:

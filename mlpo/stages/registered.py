@@ -29,7 +29,8 @@ class RegisteredLeader:
     def play(self, problems: Sequence[Problem], shelf: ModelShelf) -> list[Transcript]:
         """The leader's rounds with its own team, in the order of the problems."""
         backends = {
-            n: shelf.backend(agent.model, agent.revision, agent.server) for n, agent in self.params.team.items()
+            n: shelf.backend(agent.model, agent.revision, agent.server, agent.quantize)
+            for n, agent in self.params.team.items()
         }
         backends[LEADER] = shelf.backend(str(self.folder), None, self.params.leader.server)
         strategy = team_strategy(self.params, self.team)

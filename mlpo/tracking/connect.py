@@ -89,7 +89,7 @@ def connect() -> Connection:
             return Connection(client, _experiment(client, uri), uri)
     except MlflowException as error:
         raise ConnectionError(
-            f"MLflow's store {uri} does not answer ({' '.join(str(error).split())[:300]}); "
+            f"MLflow's store {uri} does not answer ({_one_line(error)}); "
             "start its server, or mend or unset MLFLOW_TRACKING_URI"
         ) from error
 
@@ -110,6 +110,21 @@ def as_global_store(connection: Connection) -> Iterator[None]:
         mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # None means unset, which its annotation forgets
         if before is not None:
             os.environ["MLFLOW_TRACKING_URI"] = before
+
+
+@contextmanager
+def store_of(connection: Connection) -> Iterator[None]:
+    """Inside the block, a store that fails is a ConnectionError: for who goes on without it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        raise ConnectionError(f"MLflow's store {connection.uri} does not answer ({_one_line(error)})") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def _experiment(client: MlflowClient, uri: str) -> str:

@@ -10,14 +10,12 @@ from pathlib import Path
 from mlpo.config import ConfigError
 from mlpo.tracking.connect import Connection, connect
 from mlpo.tracking.gate import Evaluation
-from mlpo.tracking.registry import get_version, version_folder
+from mlpo.tracking.registry import model_id_of, version_folder
 
 EVALUATION_FILE = "evaluation.json"
 """Of the registration: scores by problem, so that a later challenger is compared problem by problem."""
 LATER_FOLDER = "evaluations"
 """Of later sets: a file by the digest of each."""
-LOGGED_MODEL = "models:/m-"
-"""How the source of a version begins that `register` made; the SQLite store keeps no other word of the model's id."""
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation, name: str = EVALUATION_FILE) -> None:
@@ -47,9 +45,9 @@ def add_evaluation(version: int, evaluation: Evaluation) -> None:
         ConfigError: there is no such version, or it was not made by stage `register`.
     """
     connection = connect()
-    source = str(get_version(connection, version).source)
-    if not source.startswith(LOGGED_MODEL):
+    model_id = model_id_of(connection, version)
+    if model_id is None:
         raise ConfigError(f"leader version {version} was registered by hand and has no place for an evaluation")
     with tempfile.TemporaryDirectory() as folder:
         write_evaluation(Path(folder), evaluation, f"{LATER_FOLDER}/{evaluation.problems}.json")
-        connection.client.log_model_artifacts(source.removeprefix("models:/"), folder)
+        connection.client.log_model_artifacts(model_id, folder)

@@ -15,8 +15,9 @@ from mlpo.tracking.model import write_model
 from mlpo.tracking.pipeline import STAGE
 from mlpo.tracking.promotion import promote
 from mlpo.tracking.provenance import current_commit, dvc_hash
-from mlpo.tracking.registry import CHALLENGER, versions
+from mlpo.tracking.registry import CHALLENGER, model_id_of, versions
 from mlpo.tracking.runs import FLOW_RUN, OUTPUT, StageRun
+from mlpo.tracking.traces import link_to_model
 
 TRAINED_BY = {"train_sft": layout.SFT_LEADER, "train_mlpo": layout.MLPO_LEADER}
 """The stages whose runs made a leader, and what each writes."""
@@ -46,6 +47,7 @@ def register_leader(run: StageRun, candidate: Candidate, *, inputs: Sequence[Pat
     with exclusive():
         known = versions(run.connection, leader=identity)
         version = int(known[0].version) if known else _create_version(run, candidate, inputs, code)
+    _link_evaluation(run.connection, version)
     decided = decision_in(known[0].tags) if known else None
     if decided:
         return Registration(version, new=False, decision=decided)
@@ -84,6 +86,13 @@ def _create_version(run: StageRun, candidate: Candidate, inputs: Sequence[Path],
         )
     client.set_registered_model_alias(NAME, CHALLENGER, str(created.version))
     return int(created.version)
+
+
+def _link_evaluation(connection: Connection, version: int) -> None:
+    """Let the traces of the evaluation, made before there was a version, belong to it."""
+    model_id, evaluated = model_id_of(connection, version), run_that_wrote(connection, "evaluate", layout.TRANSCRIPTS)
+    if model_id and evaluated:
+        link_to_model(connection, evaluated, model_id)
 
 
 def _origin(run: StageRun, inputs: Sequence[Path]) -> dict[str, str]:

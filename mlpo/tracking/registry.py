@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
+LOGGED_MODEL = "models:/m-"
+"""How the source of a version begins that `register` made; the SQLite store keeps no other word of the model's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,12 @@ def get_version(connection: Connection, version: int) -> ModelVersion:
             raise
         known = ", ".join(str(found.version) for found in versions(connection)) or "none"
         raise ConfigError(f"there is no leader version {version}; known versions: {known}") from None
+
+
+def model_id_of(connection: Connection, version: int) -> str | None:
+    """The LoggedModel behind a version; None if it was registered by hand."""
+    source = str(get_version(connection, version).source)
+    return source.removeprefix("models:/") if source.startswith(LOGGED_MODEL) else None
 
 
 def champion_of(connection: Connection) -> int | None:

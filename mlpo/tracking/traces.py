@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from mlpo.tracking.connect import as_global_store
+from mlpo.tracking.connect import Connection, as_global_store
 from mlpo.tracking.runs import StageRun
 from mlpo.types import Completion, Problem, Round, Transcript
 
@@ -46,30 +46,75 @@ def _trace(run: StageRun, problem: Problem, transcript: Transcript, *, correct: 
         metadata={TraceMetadataKey.SOURCE_RUN: run.run_id},
         experiment_id=run.connection.experiment_id,
     )
-    for number, exchange in enumerate(transcript.rounds):
-        _round(root, number, problem, exchange)
-    for completion in transcript.extra:
-        _completion(root, f"sample {completion.sample}", problem, completion)
+    add_spans(root, problem, transcript)
     root.end(outputs={"answer": transcript.answer, "target": problem.target, "correct": correct})
 
 
-def _round(root: LiveSpan, number: int, problem: Problem, exchange: Round) -> None:
+def link_to_model(connection: Connection, run_id: str, model_id: str) -> int:
+    """Let the traces of a run belong to a LoggedModel that came after them; their number.
+
+    MLflow links a trace by its metadata, which only the store's `start_trace` writes; it merges where a trace exists.
+    """
+    from mlflow.tracing.client import TracingClient
+    from mlflow.tracing.constant import TraceMetadataKey
+
+    tracing = TracingClient(tracking_uri=connection.uri)
+    found = tracing.search_traces(locations=[connection.experiment_id], run_id=run_id, include_spans=False)
+    for trace in found:
+        trace.info.trace_metadata[TraceMetadataKey.MODEL_ID] = model_id
+        tracing.start_trace(trace.info)
+    return len(found)
+
+
+def add_spans(root: LiveSpan, problem: Problem, transcript: Transcript, times_ns: Sequence[int] = ()) -> None:
+    """A span for every round, agent and sample.
+
+    Args:
+        times_ns: when the first round began, and then when each of the transcript's answers came, the team's and the
+            leader's in turn (a round without a team has the leader's alone); without them spans have no length.
+    """
+    times = iter(times_ns)
+    began = next(times, None)
+    for number, exchange in enumerate(transcript.rounds):
+        proposed = next(times, None) if exchange.proposals else began
+        drafted = next(times, None) if exchange.draft else proposed
+        _round(root, number, problem, exchange, (began, proposed, drafted))
+        began = drafted
+    for completion in transcript.extra:
+        _completion(root, f"sample {completion.sample}", problem, completion)
+
+
+Times = tuple[int | None, int | None, int | None]
+"""When a round began, its proposals had come, and its draft: nanoseconds since 1970, or not known."""
+
+
+def _round(root: LiveSpan, number: int, problem: Problem, exchange: Round, times: Times) -> None:
     import mlflow
 
-    span = mlflow.start_span_no_context(f"round {number}", span_type="CHAIN", parent_span=root)
+    began, proposed, drafted = times
+    span = mlflow.start_span_no_context(
+        f"round {number}", span_type="CHAIN", parent_span=root, inputs={"round": number}, start_time_ns=began
+    )
     for proposal in exchange.proposals:
-        _completion(span, proposal.model, problem, proposal)
+        _completion(span, proposal.model, problem, proposal, began, proposed)
     if exchange.draft:
-        _completion(span, exchange.draft.model, problem, exchange.draft)
-    span.end(outputs={"answer": exchange.answer})
+        _completion(span, exchange.draft.model, problem, exchange.draft, proposed, drafted)
+    span.end(outputs={"answer": exchange.answer}, end_time_ns=drafted)
 
 
-def _completion(parent: LiveSpan, name: str, problem: Problem, completion: Completion) -> None:
+def _completion(
+    parent: LiveSpan,
+    name: str,
+    problem: Problem,
+    completion: Completion,
+    began: int | None = None,
+    ended: int | None = None,
+) -> None:
     import mlflow
     from mlflow.tracing.constant import SpanAttributeKey
 
     span = mlflow.start_span_no_context(
-        name, span_type="LLM", parent_span=parent, inputs={"question": problem.question}
+        name, span_type="LLM", parent_span=parent, inputs={"question": problem.question}, start_time_ns=began
     )
     span.set_attribute("finish_reason", completion.finish_reason)
     span.set_attribute(
@@ -81,4 +126,6 @@ def _completion(parent: LiveSpan, name: str, problem: Problem, completion: Compl
         },
     )
     failed = completion.finish_reason == "error"
-    span.end(outputs={"text": completion.text or completion.error}, status="ERROR" if failed else "OK")
+    span.end(
+        outputs={"text": completion.text or completion.error}, status="ERROR" if failed else "OK", end_time_ns=ended
+    )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mlpo.agents.backend import failed
 from mlpo.agents.ledger import GenerationLedger, MeteredBackend
-from mlpo.agents.runner import run_strategies, stream_strategies
+from mlpo.agents.runner import Lockstep, run_strategies, stream_strategies
 from mlpo.agents.scripted import ScriptedBackend
 from mlpo.types import Completion, Message, Request, Round, Sampling, StrategyRun, Transcript
 
@@ -49,6 +49,23 @@ def test_lockstep_equals_one_by_one(lengths: list[int], window: int) -> None:
     expected = [one_by_one(talk(p, num_rounds=n), backend) for p, n in enumerate(lengths)]
     runs = (talk(p, num_rounds=n) for p, n in enumerate(lengths))
     assert list(stream_strategies(runs, {"a": backend, "b": backend}, window=window)) == expected
+
+
+def test_a_run_that_joins_later_and_one_that_leaves_change_nothing_for_the_others() -> None:
+    backend = ScriptedBackend(echo)
+    together = Lockstep({"a": backend, "b": backend})
+    assert together.add(0, talk(0, num_rounds=2)) is None
+    assert together.add(1, talk(1, num_rounds=3)) is None
+    assert together.step() == {}
+    together.drop(1)
+    assert together.add(2, talk(2, num_rounds=1)) is None
+    assert together.step() == {p: one_by_one(talk(p, num_rounds=n), ScriptedBackend(echo)) for p, n in ((0, 2), (2, 1))}
+    assert len(together) == 0
+    # two runs of two requests, twice
+    assert (backend.num_calls, backend.num_generations) == (2, 8)
+    nothing = together.add(3, talk(3, num_rounds=0))
+    assert nothing is not None
+    assert len(together) == 0
 
 
 def test_one_call_per_backend_and_round() -> None:

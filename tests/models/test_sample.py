@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -52,6 +53,18 @@ def test_a_draw_depends_on_its_own_seed_alone(loaded: LoadedModel):
     alone = [sample_tokens(loaded, [d], batch_tokens=4096)[0] for d in draws]
     assert together == alone
     assert len({d.token_ids for d in together}) > 4  # seeds matter
+
+
+def test_each_draw_is_heard_to_grow_by_a_token_at_its_place(loaded: LoadedModel):
+    heard: dict[int, list[str]] = {}
+    draws = [Draw(p, replace(GREEDY, max_tokens=n), 0) for p, n in zip(prompts(12), (12, 9, 12, 5), strict=True)]
+    drawn = sample_tokens(
+        loaded, draws, batch_tokens=90, on_token=lambda place, text: heard.setdefault(place, []).append(text())
+    )
+    assert [heard[place][-1] for place in range(4)] == [each.text for each in drawn]
+    assert [len(heard[place]) for place in range(4)] == [len(each.token_ids) for each in drawn]
+    for texts in heard.values():
+        assert all(later.startswith(sooner) for sooner, later in pairwise(texts))
 
 
 @pytest.fixture

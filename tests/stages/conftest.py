@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,29 +13,6 @@ from mlpo.layout import PROBLEM_STATISTICS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_
 from mlpo.store import write_json_atomic, write_jsonl_atomic
 from mlpo.types import Problem
 from tests.tracking.candidates import STATISTICS
-
-MLFLOWS_OWN_WARNINGS = (
-    "ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning",
-    "ignore:.*Any type hint is inferred as AnyType:UserWarning",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What MLflow 3.17 itself causes is no error here."""
-    for item in items:
-        for warning in MLFLOWS_OWN_WARNINGS:
-            item.add_marker(pytest.mark.filterwarnings(warning))
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty MLflow database, migrated once: that takes seconds."""
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    from mlflow import MlflowClient
-
-    database = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(f"sqlite:///{database}").search_experiments()
-    return database
 
 
 def problem(number: int, split: str, family: str = "sum") -> Problem:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,32 +13,9 @@ from mlpo.tracking.connect import Connection, connect
 from mlpo.tracking.runs import stage_run
 from tests.tracking.candidates import MLPO, PROBLEMS, SFT, write_leader
 
-MLFLOWS_OWN_WARNINGS = (
-    "ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning",
-    "ignore:.*Any type hint is inferred as AnyType:UserWarning",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What MLflow 3.17 itself causes is no error here."""
-    for item in items:
-        for warning in MLFLOWS_OWN_WARNINGS:
-            item.add_marker(pytest.mark.filterwarnings(warning))
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty, migrated database."""
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    from mlflow import MlflowClient
-
-    database = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(f"sqlite:///{database}").search_experiments()
-    return database
-
 
 @pytest.fixture
-def checkout(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def checkout(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A git checkout with one commit, the current folder of the test, with an empty MLflow database."""
     root = tmp_path / "checkout"
     root.mkdir()
@@ -48,7 +24,7 @@ def checkout(tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) ->
     git(root, "init", "-q", "-b", "main")
     git(root, "add", ".")
     git(root, "-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-q", "-m", "start")
-    shutil.copy(migrated, root / "mlflow.db")
+    shutil.copy(empty_database, root / "mlflow.db")
     monkeypatch.chdir(root)
     return root
 

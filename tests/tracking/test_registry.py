@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from mlpo.config import ConfigError, Params
+from mlpo.layout import TRANSCRIPTS
 from mlpo.tracking.connect import Connection, as_global_store
-from mlpo.tracking.registry import Shown, champion_folder, leaders, version_folder, versions
+from mlpo.tracking.registry import Shown, champion_folder, leaders, model_id_of, version_folder, versions
+from mlpo.tracking.runs import stage_run
+from mlpo.tracking.traces import log_transcripts
+from mlpo.types import Problem, Transcript
 from tests.tracking.candidates import MLPO, candidate, register
 
 
@@ -61,6 +65,23 @@ def test_registering_the_same_leader_again_finds_its_version(params: Params, con
     assert len(versions(connection)) == 1
     other = register(candidate(params, weights="w1"))
     assert (other.version, other.new) == (2, True)
+
+
+@pytest.mark.usefixtures("trained")
+def test_the_traces_of_its_evaluation_belong_to_the_version(params: Params, connection: Connection) -> None:
+    import mlflow
+
+    TRANSCRIPTS.mkdir(parents=True)
+    (TRANSCRIPTS / "leader.jsonl").write_text("{}", encoding="utf-8")
+    with stage_run("evaluate", params, outputs=[TRANSCRIPTS]) as run:
+        problem = Problem("p1", "basics", "capital", "Capital of France?", "Paris", "word")
+        log_transcripts(run, [(problem, Transcript("p1", "leader", (), None), False)])
+    version = register(candidate(params)).version
+    with as_global_store(connection):
+        found = mlflow.search_traces(
+            locations=[connection.experiment_id], model_id=model_id_of(connection, version), return_type="list"
+        )
+    assert len(found) == 1
 
 
 @pytest.mark.usefixtures("trained")

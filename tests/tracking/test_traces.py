@@ -7,7 +7,7 @@ from mlflow.entities import Trace
 
 from mlpo.tracking.connect import Connection, as_global_store
 from mlpo.tracking.runs import stage_run
-from mlpo.tracking.traces import log_transcripts
+from mlpo.tracking.traces import add_spans, link_to_model, log_transcripts
 from mlpo.types import LEADER, Completion, Problem, Round, Transcript
 
 PROBLEM = Problem("p1", "basics", "capital", "Capital of France?", "Paris", "word")
@@ -51,3 +51,40 @@ def test_a_failed_completion_is_an_error_span_and_samples_stand_beside_the_round
     [span] = [s for s in trace.data.spans if s.name == "sample 3"]
     assert span.status.status_code == "ERROR"
     assert span.outputs == {"text": "server gone"}
+
+
+def test_traces_of_a_run_can_be_given_to_a_model_that_came_later(connection: Connection) -> None:
+    trace = logged(connection, Transcript("p1", "leader", (Round((), said(LEADER, "x"), "x"),), "x"))
+    model = connection.client.create_logged_model(connection.experiment_id, name="leader")
+    run_id = trace.info.trace_metadata["mlflow.sourceRun"]
+    assert link_to_model(connection, run_id, model.model_id) == 1
+    with as_global_store(connection):
+        [found] = mlflow.search_traces(
+            locations=[connection.experiment_id], model_id=model.model_id, return_type="list"
+        )
+    assert isinstance(found, Trace)
+    assert (found.info.trace_id, len(found.data.spans)) == (trace.info.trace_id, 3)
+    assert found.info.tags["family"] == "capital"
+    assert found.info.trace_metadata["mlflow.sourceRun"] == run_id
+
+
+def test_spans_last_as_long_as_they_are_said_to(connection: Connection) -> None:
+    with as_global_store(connection):
+        root = mlflow.start_span_no_context("leader", experiment_id=connection.experiment_id)
+        began = root.start_time_ns
+        exchange = Round((said("geo", "Paris"),), said(LEADER, "Paris"), "Paris")
+        alone = Round((), said(LEADER, "Paris"), "Paris")
+        times = [began, began + 5, began + 9, began + 20]  # proposals, draft, and a draft without a team
+        add_spans(root, PROBLEM, Transcript("p1", "leader", (exchange, alone), "Paris"), times)
+        root.end(end_time_ns=began + 20)
+        mlflow.flush_trace_async_logging()
+        trace = mlflow.get_trace(root.trace_id)
+    assert trace is not None
+    lasted = [(s.name, s.start_time_ns - began, (s.end_time_ns or 0) - began) for s in trace.data.spans[1:]]
+    assert sorted(lasted) == [
+        ("geo", 0, 5),
+        ("leader", 5, 9),
+        ("leader", 9, 20),
+        ("round 0", 0, 9),
+        ("round 1", 9, 20),
+    ]

@@ -1,0 +1,139 @@
+"""`mlpo serve`: open the champion, listen, and follow the alias `champion` in the registry (registry -> HTTP)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+import uvicorn
+from fastapi import FastAPI
+
+from mlpo.agents.backend import TransientError
+from mlpo.agents.local import LocalModels
+from mlpo.config import ConfigError, Params, ServeConfig
+from mlpo.serving.app import make_app
+from mlpo.serving.champion import Champion, ModelsFor, Shelf, open_champion
+from mlpo.serving.desk import Desk
+from mlpo.serving.ticket import Listeners
+from mlpo.tracking.connect import connect, store_of
+from mlpo.tracking.registry import champion_of, model_id_of, version_folder
+from mlpo.tracking.served import ServedTraces
+
+LOG = logging.getLogger("mlpo.serving")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def run(params: Params) -> None:
+    """Serve until told to stop; questions under way are answered first.
+
+    Raises:
+        ConfigError: there is no champion, its team can't be had, the port is taken or the key is not set.
+    """
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    with listen(params.serve) as listener, service(params) as app:
+        host, port = listener.getsockname()[:2]
+        at = f"[{host}]" if ":" in host else host
+        print(f"{app.title}: http://{at}:{port}/ is a page, http://{at}:{port}/v1 the API", flush=True)
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, timeout_graceful_shutdown=max(1, int(params.serve.max_seconds))
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextmanager
+def listen(config: ServeConfig) -> Iterator[socket.socket]:
+    """A socket that listens already, so that a port that is taken is told before models are loaded."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        listener = socket.create_server((config.host, config.port), family=family)
+    except OSError as error:
+        raise ConfigError(
+            f"serve: {config.host}:{config.port} can't be listened at ({error.strerror}); name another --port or --host"
+        ) from None
+    with listener:
+        yield listener
+
+
+@contextmanager
+def service(params: Params, models_for: ModelsFor | None = None) -> Iterator[FastAPI]:
+    """The application with the champion loaded, and its thread and traces, which end with the block.
+
+    Args:
+        models_for: where models come from; by default this process.
+    Raises:
+        ConfigError: as `run`.
+    """
+    key = _key(params.serve)
+    connection = connect()
+    listeners = Listeners()
+    source = models_for or (lambda on_text: LocalModels(params.runtime, on_text=on_text))
+
+    def look_up() -> int | None:
+        with store_of(connection):
+            return champion_of(connection)
+
+    def open_version(number: int) -> Champion:
+        with store_of(connection):
+            folder, model_id = version_folder(connection, number), model_id_of(connection, number)
+        return open_champion(number, folder, model_id, params.runtime, source(listeners.hear))
+
+    version = look_up()
+    if version is None:
+        raise ConfigError("no leader is champion yet; run the pipeline, or promote a version")
+    desk = Desk(params.serve, Shelf(source(None), max_loaded=params.runtime.max_loaded_models), listeners)
+    try:
+        desk.seat(open_version(version)).result()
+
+        @asynccontextmanager
+        async def follow(_: FastAPI) -> AsyncIterator[None]:
+            following = asyncio.create_task(_follow(desk, look_up, open_version, params.serve.poll_seconds))
+            try:
+                yield
+            finally:
+                following.cancel()
+                with suppress(asyncio.CancelledError):
+                    await following
+
+        with ServedTraces(connection, params.serve.trace_share) as traces:
+            yield make_app(params.serve, desk, traces, key=key, lifespan=follow)
+    finally:
+        desk.close()
+
+
+async def _follow(
+    desk: Desk, look_up: Callable[[], int | None], open_version: Callable[[int], Champion], seconds: float
+) -> None:
+    """Whenever the alias moves, load its version and let it take new questions; what fails is told once."""
+    told = ""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            version = await asyncio.to_thread(look_up)
+            serving = desk.champion.version if desk.champion else None
+            if version is not None and version != serving:
+                await asyncio.wrap_future(desk.seat(await asyncio.to_thread(open_version, version)))
+                print(f"leader version {version} has taken over from version {serving}", flush=True)
+            told = ""
+        except (ConfigError, TransientError, OSError) as error:  # the version in place serves on
+            if str(error) != told:
+                told = str(error)
+                LOG.warning("the champion can't be followed, serving on as before: %s", told)
+
+
+def _key(config: ServeConfig) -> str | None:
+    if config.api_key_env is None:
+        if config.host not in LOOPBACK:
+            told = f"{config.host} is open to others and asks for no key; name one in serve.api_key_env"
+            print(f"mlpo: {told}", file=sys.stderr)
+        return None
+    key = os.environ.get(config.api_key_env)
+    if not key:
+        raise ConfigError(
+            f"serve.api_key_env: the environment variable {config.api_key_env} is not set; export it and start again"
+        )
+    return key

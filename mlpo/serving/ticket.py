@@ -1,0 +1,118 @@
+"""One question under way: what the event loop waits for, and what the thread that plays it tells."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from mlpo.agents.backend import Backend
+from mlpo.config import ConfigError
+from mlpo.method.answers import agent_answer, leader_answer
+from mlpo.serving.asked import SOLO, Question
+from mlpo.serving.events import Done, Draft, Event, Proposals, Refused, Words
+from mlpo.types import LEADER, Completion, Request, StrategyRun, Transcript
+
+
+class Ticket:
+    """A question with who waits for it."""
+
+    def __init__(self, question: Question, tell: Callable[[Event], None]) -> None:
+        """`tell` is called by the playing thread."""
+        self.question = question
+        self.tell = tell
+        self.left = False
+        """Nobody waits any more: its client is gone, or its time is up."""
+        self.num_drafts = 0
+        """Rounds that have ended."""
+        self.times_ns: list[int] = [time.time_ns()]
+        """When it was asked, and then when each of its answers came: the team's, the leader's, and so on."""
+
+
+class Listeners:
+    """Who wants to hear a completion grow."""
+
+    def __init__(self) -> None:
+        self._tickets: dict[Request, list[Ticket]] = {}
+
+    def hear(self, request: Request, text: Callable[[], str]) -> None:
+        """Tell those who wait for this request what there is of its completion."""
+        if tickets := self._tickets.get(request):
+            told = text()
+            for ticket in tickets:
+                ticket.tell(Words(ticket.num_drafts, told))
+
+    @contextmanager
+    def listening(self, ticket: Ticket, requests: Sequence[Request]) -> Iterator[None]:
+        """Inside the block the ticket hears of the leader's words, if they are to be streamed."""
+        wanted = [r for r in requests if r.model == LEADER] if ticket.question.stream else []
+        for request in wanted:
+            self._tickets.setdefault(request, []).append(ticket)
+        try:
+            yield
+        finally:
+            for request in wanted:
+                self._tickets[request].remove(ticket)
+                if not self._tickets[request]:
+                    del self._tickets[request]
+
+
+def watched(
+    ticket: Ticket,
+    run: StrategyRun,
+    backends: Mapping[str, Backend],
+    listeners: Listeners,
+    *,
+    max_dead: int,
+) -> StrategyRun:
+    """Play `run` as it is, and tell the ticket what happens. Where it can't go on, it alone ends, with the reason."""
+    completions: list[Completion] | None = None
+    while True:
+        try:
+            requests = next(run) if completions is None else run.send(completions)
+        except StopIteration as stop:
+            ticket.tell(Done(stop.value))
+            transcript: Transcript = stop.value
+            return transcript
+        refused = _too_long(requests, backends)
+        if refused is None:
+            with listeners.listening(ticket, requests):
+                completions = yield requests
+            ticket.times_ns.append(time.time_ns())
+            refused = _too_few(completions, max_dead)
+            if refused is None:
+                _tell(ticket, completions)
+        if refused is not None:
+            run.close()
+            ticket.tell(refused)
+            return Transcript(ticket.question.problem.id, "refused", (), None)
+
+
+def _too_long(requests: Sequence[Request], backends: Mapping[str, Backend]) -> Refused | None:
+    try:
+        for request in requests:
+            backends[request.model].check([request])
+    except ConfigError as error:
+        return Refused(400, "context_length_exceeded", str(error), "messages")
+    return None
+
+
+def _too_few(completions: Sequence[Completion], max_dead: int) -> Refused | None:
+    """The team is too small: of one whose agents all failed nothing is left to lead."""
+    dead = [c for c in completions if c.finish_reason == "error"]
+    if not dead or (len(dead) <= max_dead and len(dead) < len(completions)):
+        return None
+    names = ", ".join(c.model for c in dead)
+    mend = f"try again later, ask {SOLO}, or raise serve.max_dead_agents (now {max_dead})"
+    return Refused(503, "agents_down", f"no answer from {names}: {dead[0].error}; {mend}")
+
+
+def _tell(ticket: Ticket, completions: Sequence[Completion]) -> None:
+    problem = ticket.question.problem
+    if completions[0].model == LEADER:
+        [draft] = completions
+        ticket.tell(Draft(ticket.num_drafts, draft, leader_answer(draft, problem).answer))
+        ticket.num_drafts += 1
+    else:
+        answers = tuple(agent_answer(c, problem) for c in completions)
+        ticket.tell(Proposals(ticket.num_drafts, tuple(completions), answers))
