@@ -17,6 +17,14 @@ from mlpo.report.rows import DifferenceRow, p_value, percent, strategy_label
 from mlpo.report.table import MARKS, WIDTH_OF_A_LOG, framed
 from mlpo.types import LEADER
 
+_SHORT = {
+    LEADER: "leader + team",
+    "leader_solo": "leader alone",
+    "sft_leader": "its SFT leader + team",
+    "sft_leader_solo": "its SFT leader alone",
+}
+"""Of a variant's own strategies: whether it was trained by MLPO is what the variant says."""
+
 
 @dataclass(frozen=True, slots=True)
 class VariantRow:
@@ -85,15 +93,16 @@ def print_study(tables: StudyTables, *, console: Console | None = None) -> None:
     """Both tables on the terminal."""
     console = console or Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_LOG)
     variants = framed(tables.title, "variant")
-    for header in list(_variant_cells(tables.variants[0]))[1:]:
-        variants.add_column(header.replace(" ", "\n", 1), justify="right")
+    for header in list(_short_cells(tables.variants[0]))[1:]:
+        variants.add_column(header, justify="right", no_wrap=True)
     for row in tables.variants:
-        variants.add_row(*(Text(cell) for cell in _variant_cells(row).values()), style="dim" if row.failed else "")
+        variants.add_row(*(Text(cell) for cell in _short_cells(row).values()), style="dim" if row.failed else "")
     console.print(variants)
     if tables.comparisons:
         differences = framed("accuracy of the first minus the second", "first")
         for header in list(_comparison_cells(tables.comparisons[0], tables.confidence))[1:]:
-            differences.add_column(header, justify="left" if header in ("second", "verdict") else "right")
+            words = header in ("second", "verdict")
+            differences.add_column(header, justify="left" if words else "right", no_wrap=not words)
         for comparison in tables.comparisons:
             cells = _comparison_cells(comparison, tables.confidence)
             differences.add_row(*(Text(cell) for cell in cells.values()))
@@ -118,7 +127,7 @@ def study_markdown(tables: StudyTables) -> str:
         parts.append(
             _markdown(
                 [
-                    {"variant": row.about}
+                    {"variant": f"`{row.name}`"}
                     | {f"{t + 1}": f"{row.by_round[t]:.3f}" if t < len(row.by_round) else "" for t in range(longest)}
                     for row in rounds
                 ]
@@ -154,7 +163,7 @@ def study_json(tables: StudyTables) -> dict[str, Any]:
 def _variant_cells(row: VariantRow) -> dict[str, str]:
     leader, solo, vote = (row.accuracies.get(name) for name in (LEADER, "leader_solo", "majority_vote"))
     return {
-        "variant": row.about,
+        "variant": f"`{row.name}`: {row.about}" if row.about != row.name else f"`{row.name}`",
         "leader + team": _accuracy(leader),
         "leader alone": _accuracy(solo),
         "majority vote": f"{vote.difference:.3f}" if vote else "",
@@ -165,12 +174,27 @@ def _variant_cells(row: VariantRow) -> dict[str, str]:
     }
 
 
+def _short_cells(row: VariantRow) -> dict[str, str]:
+    """As many as a terminal of 80 columns holds."""
+    long, solo = _variant_cells(row), row.accuracies.get("leader_solo")
+    return {
+        "variant": row.name,
+        "leader + team": long["leader + team"],
+        "alone": f"{solo.difference:.3f}" if solo else "",
+        "vote": long["majority vote"],
+        "n": long["n"],
+        "seeds": long["seeds"],
+        "gener-\nations": long["generations"],
+        "tokens": long["tokens"],
+    }
+
+
 def _comparison_cells(row: ComparisonRow, confidence: float) -> dict[str, str]:
     difference, interval, n = row.difference
     return {
         "first": _side(row.first, row.second),
         "second": _side(row.second, row.first),
-        "difference": f"{difference:+.3f}",
+        "first - second": f"{difference:+.3f}",
         f"{percent(confidence)} interval": f"[{interval.low:+.3f}, {interval.high:+.3f}]",
         "n": str(n),
         "Holm p": p_value(row.holm_p),
@@ -181,7 +205,9 @@ def _comparison_cells(row: ComparisonRow, confidence: float) -> dict[str, str]:
 def _side(side: tuple[str, str], other: tuple[str, str]) -> str:
     """The variant; with its strategy where it is not the leader with its team on both sides."""
     variant, strategy = side
-    return variant if strategy == other[1] == LEADER else f"{variant}: {strategy_label(strategy)}"
+    return (
+        variant if strategy == other[1] == LEADER else f"{variant}: {_SHORT.get(strategy) or strategy_label(strategy)}"
+    )
 
 
 def _accuracy(of: Difference | None) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from mlpo.checkout import LOCK_FILE, checkout_for, code_digest
+from mlpo.config import ConfigError
 from mlpo.layout import PROPOSALS, WORK
 from mlpo.stages.study_plan import Run, RunId, Step
 from mlpo.store import copy_kept, write_json_atomic, write_lines_atomic
@@ -127,11 +128,17 @@ class StudyFolders:
 
 
 def take_over(folder: Path, stages: Mapping[str, Path]) -> None:
-    """Let `folder` hold what other worktrees' stages made: their entries of dvc.lock, and the files from the cache."""
+    """Let `folder` hold what other worktrees' stages made: their entries of dvc.lock, and the files from the cache.
+
+    Raises:
+        ConfigError: a worktree or the cache has lost it.
+    """
     if not stages:
         return
     own = read_lock(folder)
-    theirs = {stage: read_lock(owner)["stages"][stage] for stage, owner in stages.items()}
+    theirs = {stage: read_lock(owner)["stages"].get(stage) for stage, owner in stages.items()}
+    if lost := [f"{stage} of {stages[stage]}" for stage, entry in theirs.items() if entry is None]:
+        raise ConfigError(f"{', '.join(lost)} is gone; delete the files in {RECORDS} and run the study again")
     changed = {stage: entry for stage, entry in theirs.items() if own["stages"].get(stage) != entry}
     outputs = [out["path"] for entry in theirs.values() for out in entry["outs"]]
     if not changed and all((folder / path).exists() for path in outputs):
@@ -150,7 +157,14 @@ def read_lock(folder: Path) -> dict[str, Any]:
 
 
 def _checkout(folder: Path, outputs: Iterable[str]) -> None:
+    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    with Repo(str(folder)) as repo:
-        repo.checkout(targets=list(outputs), force=True)
+    try:
+        with Repo(str(folder)) as repo:
+            repo.checkout(targets=[str(folder / path) for path in outputs], force=True)  # else of the current folder
+    except DvcException as error:
+        raise ConfigError(
+            f"{folder}: what another run made cannot be taken from DVC's cache ({' '.join(str(error).split())}); "
+            f"delete the files in {RECORDS} and run the study again"
+        ) from None

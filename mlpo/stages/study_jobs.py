@@ -15,7 +15,7 @@ from typing import IO
 from mlpo.agents.keeper import kept
 from mlpo.config import ConfigError
 from mlpo.stages.study_folders import StudyFolders
-from mlpo.stages.study_plan import EVALUATE, Run, RunId, Step, StudyPlan
+from mlpo.stages.study_plan import EVALUATE, Run, RunId, Step, StepId, StudyPlan
 from mlpo.stages.study_progress import StudyProgress
 
 STUDY, VARIANT = "MLPO_STUDY", "MLPO_VARIANT"
@@ -38,6 +38,7 @@ class StudyJobs:
         self._waiting = [step for step in plan.steps if not folders.is_done(*step.id)]
         self._done = {step.id for step in plan.steps if folders.is_done(*step.id)}
         self._at_work: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
         self.failed: dict[RunId, str] = {}
         """Runs that did not come to their end -> why, one line."""
         self.exit_code = 0
@@ -60,25 +61,33 @@ class StudyJobs:
                 for future in finished:
                     self._end(going.pop(future), *future.result())
         finally:
+            self._stopped = True
             for process in [*self._at_work]:
                 assert process.stdin is not None
                 process.stdin.close()  # its keeper ends the group
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _ready(self) -> list[Step]:
-        """What can start now. What needs a failed step is given up."""
-        for step in [*self._waiting]:
-            broken = next((need for need in step.needs if need.run in self.failed and need not in self._done), None)
-            if broken is not None:
-                self._waiting.remove(step)
-                self.failed.setdefault(step.id.run, f"needs {broken.part} of {broken.run}, which failed")
-        return [step for step in self._waiting if self._done.issuperset(step.needs)]
+        """What can start now; what needs a failed step is given up."""
+        while broken := next(((s, n) for s in self._waiting for n in s.needs if self._is_lost(n)), None):
+            step, need = broken
+            self._waiting.remove(step)
+            self.failed.setdefault(step.id.run, f"needs {need.part} of {need.run}, which failed")
+        return [step for step in self._waiting if self._done.issuperset(step.needs) and self._is_over(step.after)]
+
+    def _is_lost(self, step: StepId) -> bool:
+        return step.run in self.failed and step not in self._done
+
+    def _is_over(self, step: StepId | None) -> bool:
+        return step is None or step in self._done or self._is_lost(step)
 
     def _do(self, step: Step) -> tuple[int, str]:
         """Exit code, and why it is not 0."""
         started = time.monotonic()
         try:
             with self._folders.enter(step) as folder:
+                if self._stopped:
+                    return 1, "stopped"
                 code, lines = self._repro(step, folder)
         except ConfigError as error:
             return 2, str(error)

@@ -66,6 +66,8 @@ class Step:
     needs: tuple[StepId, ...]
     """Steps that must be done before."""
     cost: Cost
+    after: StepId | None = None
+    """A step that is to end before, well or not: what both ask is then asked once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +195,11 @@ class _Planner:
             if not own:
                 continue
             needs = {StepId(owner, _part_of(stage)) for stage, owner in taken if self._is_upstream(stage, part)}
-            if part == EVALUATE and run.id != self._first_of_seed[run.id.seed]:
-                needs.add(StepId(self._first_of_seed[run.id.seed], EVALUATE))  # what both ask is asked once
+            first = StepId(self._first_of_seed[run.id.seed], EVALUATE)
+            after = first if part == EVALUATE and run.id != first.run else None
             step = StepId(run.id, part)
             upstream = tuple((s, o) for s, o in taken if self._is_upstream(s, part))
-            yield Step(step, own, upstream, (*before, *sorted(needs)), self._cost(run, part, own))
+            yield Step(step, own, upstream, (*before, *sorted(needs)), self._cost(run, part, own), after)
             before = [step]
 
     def _first_owners(self, runs: Sequence[Run]) -> dict[str, RunId]:

@@ -13,6 +13,8 @@ from typing import Any
 import yaml
 
 DVC_LOCK = Path("dvc.lock")
+WRITTEN = ("dvc.lock", "data", "docs/studies")
+"""What runs write into a checkout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Commit:
     sha: str
     """Empty outside git."""
     dirty: bool
-    """Tracked files differ from the commit. What a run itself writes (dvc.lock, data/) does not count."""
+    """Tracked files differ from the commit. What a run itself writes does not count."""
 
 
 def current_commit(folder: Path | None = None) -> Commit:
@@ -35,7 +37,7 @@ def current_commit(folder: Path | None = None) -> Commit:
 
     try:
         changed = git(
-            "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)dvc.lock", ":(top,exclude)data"
+            "status", "--porcelain", "--untracked-files=no", "--", ":/", *(f":(top,exclude){path}" for path in WRITTEN)
         )
         return Commit(git("rev-parse", "HEAD"), bool(changed))
     except (OSError, subprocess.CalledProcessError):

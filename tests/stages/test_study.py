@@ -152,7 +152,7 @@ def test_a_study_runs_what_is_missing_once_and_tells_what_failed(
     # four problems of eight differ, all in one direction: 2 of 2^4 sign flips, and one of three comparisons
     assert (tables["comparisons"][0]["p"], tables["comparisons"][0]["holm_p"]) == (0.125, 0.375)
     page = (root / "docs/studies/steps.md").read_text()
-    assert "| six steps | 0.750 [" in page
+    assert "| `base`: six steps | 0.750 [" in page
     assert "broken failed: train_mlpo: mlpo: the server is down" in page
     assert [row["variant"] for row in csv.DictReader((root / "docs/studies/steps.csv").open())] == list(
         STUDY["variants"]
