@@ -9,24 +9,25 @@ from contextlib import closing
 from functools import partial
 from typing import Any, NamedTuple
 
-from mlpo.agents.local import LocalModels
 from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params, ServerConfig
 from mlpo.grading import is_equivalent
 from mlpo.layout import MLPO_CURVE, MLPO_LEADER, MLPO_TUPLES, PROBLEMS, ROLLOUTS, SFT_LEADER, WORK, proposals_of
 from mlpo.method.rewards import leader_reward
 from mlpo.method.selection import ProposalSet, count_by_correct, draw_tuples, easy_filter
-from mlpo.models.load import save_model
+from mlpo.models.load import LoadedModel, save_model
 from mlpo.stages.clock import StageClock, stage_clock
 from mlpo.stages.next_round import NextRound, shown_tuple
 from mlpo.stages.proposals import read_proposal_sets
 from mlpo.stages.team import team_prompts
-from mlpo.stages.unfinished import claim_workspace, load_to_train
+from mlpo.stages.team_models import team_models
+from mlpo.stages.unfinished import claim_workspace, load_to_train, workspace_of
 from mlpo.store import CompletionStore, request_key, write_json_atomic
 from mlpo.tracking.runs import stage_run
-from mlpo.training.journal import MLPO_COLUMNS, write_curve, write_rollouts
+from mlpo.training.journal import MLPO_COLUMNS, Log, log_nothing, write_curve, write_rollouts
 from mlpo.training.mlpo import train_mlpo
 from mlpo.training.plan import TrainingPrompt, num_planned_prompts, plan_prompts
+from mlpo.training.ranks import Ranks, join_ranks
 from mlpo.training.rollouts import Roller
 from mlpo.training.workspace import Workspace
 from mlpo.types import Sampling
@@ -42,6 +43,8 @@ class Prepared(NamedTuple):
 def run(params: Params, *, models: Models | None = None) -> None:
     """Filter the problems, draw tuples, plan and train. A stopped run goes on at its last checkpoint.
 
+    Of several processes the first alone asks agents and writes.
+
     Args:
         models: where agents come from if `rounds_in_training` asks them again.
     Raises:
@@ -50,9 +53,13 @@ def run(params: Params, *, models: Models | None = None) -> None:
         TrainingStopped: a guard saw that nothing is learned.
     """
     config = params.train_mlpo
+    ranks = join_ranks(params.runtime.device)
     prepared = prepare(params, read_proposal_sets(tuple(params.team), equivalent=is_equivalent))
     if not SFT_LEADER.is_dir():
         raise ConfigError(f"{SFT_LEADER}: no leader here; run `mlpo train_sft`, or `dvc repro` for all that is missing")
+    if not ranks.is_main:
+        _train(params, prepared, _roller(params, None), workspace_of("train_mlpo"), ranks)
+        return
     inputs = [PROBLEMS, *map(proposals_of, params.team), SFT_LEADER]
     rounds = {"rounds.share": params.rounds.share}
     if config.rounds_in_training:
@@ -67,29 +74,38 @@ def run(params: Params, *, models: Models | None = None) -> None:
         stage_run("train_mlpo", params, inputs=inputs, outputs=outputs, resume_id=workspace.run_id) as tracked,
     ):
         workspace.run_id = tracked.run_id
-        loaded, compute_dtype = load_to_train(str(SFT_LEADER), None, params)
-        started = time.perf_counter()
         with (
             closing(CompletionStore(WORK / "train_mlpo.jsonl")) as store,
             closing(_shelf(params, models, store, clock)) as shelf,
         ):
-            train_mlpo(
-                loaded,
-                prepared.plan,
-                config,
-                roller=_roller(params, shelf),
-                runtime=params.runtime,
-                workspace=workspace,
-                log=tracked.log,
-                compute_dtype=compute_dtype,
-            )
-        clock.training_seconds += time.perf_counter() - started - clock.ledger.model_seconds
-        save_model(loaded.model, loaded.tokenizer, MLPO_LEADER)
+            trained, seconds = _train(params, prepared, _roller(params, shelf), workspace, ranks, tracked.log)
+        clock.training_seconds += seconds - clock.ledger.model_seconds
+        save_model(trained.model, trained.tokenizer, MLPO_LEADER)
         _write(workspace, prepared)
         tracked.log_artifact(ROLLOUTS)
         tracked.log_artifact(MLPO_TUPLES)
     workspace.clear()
     print(f"{MLPO_LEADER}: {config.steps} steps on {len(prepared.plan)} prompts")
+
+
+def _train(
+    params: Params, prepared: Prepared, roller: Roller, workspace: Workspace, ranks: Ranks, log: Log = log_nothing
+) -> tuple[LoadedModel, float]:
+    """What every process does: load the leader and train it. Returns it, and the seconds of training alone."""
+    leader, compute_dtype = load_to_train(str(SFT_LEADER), None, params)
+    started = time.perf_counter()
+    train_mlpo(
+        leader,
+        prepared.plan,
+        params.train_mlpo,
+        roller=roller,
+        runtime=params.runtime,
+        workspace=workspace,
+        log=log,
+        compute_dtype=compute_dtype,
+        ranks=ranks,
+    )
+    return leader, time.perf_counter() - started
 
 
 def prepare(params: Params, sets: Sequence[ProposalSet]) -> Prepared:
@@ -139,14 +155,15 @@ def prepare(params: Params, sets: Sequence[ProposalSet]) -> Prepared:
 
 
 def _shelf(params: Params, models: Models | None, store: CompletionStore, clock: StageClock) -> ModelShelf:
-    source = models or LocalModels(params.runtime)
+    source = models or team_models(params)
     return ModelShelf(source, store, request_key, ledger=clock.ledger, max_loaded=params.runtime.max_loaded_models)
 
 
-def _roller(params: Params, shelf: ModelShelf) -> Roller:
+def _roller(params: Params, shelf: ModelShelf | None) -> Roller:
+    """`shelf` is None in a process that asks no agents."""
     config = params.train_mlpo
     refresh = None
-    if config.rounds_in_training:
+    if config.rounds_in_training and shelf is not None:
         backends = {
             n: shelf.backend(agent.model, agent.revision, agent.server, agent.quantize)
             for n, agent in params.team.items()

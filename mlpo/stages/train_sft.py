@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from mlpo.config import Params
 from mlpo.layout import DEMONSTRATIONS, SFT_CURVE, SFT_LEADER
-from mlpo.models.load import model_identity, save_model
+from mlpo.models.load import LoadedModel, model_identity, save_model
 from mlpo.stages.clock import stage_clock
-from mlpo.stages.unfinished import claim_workspace, load_to_train
+from mlpo.stages.unfinished import claim_workspace, load_to_train, workspace_of
 from mlpo.store import read_jsonl
 from mlpo.tracking.runs import stage_run
-from mlpo.training.journal import SFT_COLUMNS, write_curve
+from mlpo.training.journal import SFT_COLUMNS, Log, log_nothing, write_curve
+from mlpo.training.ranks import Ranks, join_ranks
 from mlpo.training.sft import train_sft
+from mlpo.training.workspace import Workspace
 from mlpo.types import Demonstration
 
 
 def run(params: Params) -> None:
     """Teach the leader the form and the habit of weighing. A stopped run goes on at its last checkpoint.
 
+    Of several processes the first does all but the training alone.
+
     Raises:
         ConfigError: no demonstrations or no leader, or the unfinished run was another one; nothing is written.
     """
     config, leader = params.train_sft, params.leader
+    ranks = join_ranks(params.runtime.device)
     demonstrations = list(read_jsonl(DEMONSTRATIONS, Demonstration))
+    if not ranks.is_main:
+        _train(params, demonstrations, workspace_of("train_sft"), ranks)
+        return
     identity = {"leader": model_identity(leader.model, leader.revision)}
     workspace = claim_workspace("train_sft", params, config, [DEMONSTRATIONS], identity)
     outputs = [SFT_LEADER, SFT_CURVE]
@@ -32,20 +41,29 @@ def run(params: Params) -> None:
         stage_run("train_sft", params, inputs=[DEMONSTRATIONS], outputs=outputs, resume_id=workspace.run_id) as tracked,
     ):
         workspace.run_id = tracked.run_id
-        loaded, compute_dtype = load_to_train(leader.model, leader.revision, params)
-        started = time.perf_counter()
-        train_sft(
-            loaded,
-            demonstrations,
-            config,
-            seed=params.seed,
-            runtime=params.runtime,
-            workspace=workspace,
-            log=tracked.log,
-            compute_dtype=compute_dtype,
-        )
-        clock.training_seconds += time.perf_counter() - started
-        save_model(loaded.model, loaded.tokenizer, SFT_LEADER)
+        trained, seconds = _train(params, demonstrations, workspace, ranks, tracked.log)
+        clock.training_seconds += seconds
+        save_model(trained.model, trained.tokenizer, SFT_LEADER)
         write_curve(workspace.curve.rows(), SFT_COLUMNS, SFT_CURVE)
     workspace.clear()
     print(f"{SFT_LEADER}: trained on {len(demonstrations)} demonstrations")
+
+
+def _train(
+    params: Params, demonstrations: Sequence[Demonstration], workspace: Workspace, ranks: Ranks, log: Log = log_nothing
+) -> tuple[LoadedModel, float]:
+    """What every process does: load the leader and train it. Returns it, and the seconds of training alone."""
+    leader, compute_dtype = load_to_train(params.leader.model, params.leader.revision, params)
+    started = time.perf_counter()
+    train_sft(
+        leader,
+        demonstrations,
+        params.train_sft,
+        seed=params.seed,
+        runtime=params.runtime,
+        workspace=workspace,
+        log=log,
+        compute_dtype=compute_dtype,
+        ranks=ranks,
+    )
+    return leader, time.perf_counter() - started

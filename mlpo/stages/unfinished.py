@@ -40,9 +40,14 @@ def claim_workspace(
         **{str(path): content_md5(path) for path in inputs},
         **extra,
     }
-    workspace = Workspace(WORK / "training" / stage)
+    workspace = workspace_of(stage)
     workspace.claim(fingerprint)
     return workspace
+
+
+def workspace_of(stage: str) -> Workspace:
+    """Where a stage's training lies; it is for the process that writes to claim it."""
+    return Workspace(WORK / "training" / stage)
 
 
 def load_to_train(model: str, revision: str | None, params: Params) -> tuple[LoadedModel, torch.dtype]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,14 @@ MLPO_COLUMNS = (
     "invalid_rate", "reward_error_rate", "completion_tokens", "clipped_ratio", "kl", "entropy", "loss", "grad_norm",
     "learning_rate",
 )  # fmt: skip
+
+
+Log = Callable[[Mapping[str, float], int], None]
+"""metrics, step -> None: gets everything, clocks and memory included."""
+
+
+def log_nothing(metrics: Mapping[str, float], step: int) -> None:
+    """The `Log` of a run that nobody tracks."""
 
 
 class Journal:

@@ -19,6 +19,8 @@ from transformers import PreTrainedModel
 from mlpo.config import ConfigError
 from mlpo.models.load import LoadedModel
 from mlpo.training.checkpoints import trainable_weights
+from mlpo.training.ranks import Ranks
+from mlpo.training.workspace import Workspace
 
 
 def quiet_libraries() -> None:
@@ -54,6 +56,20 @@ def trainer_arguments(
         "dataloader_pin_memory": False,
         "weight_decay": 0.0,
     }
+
+
+def leave_unwrapped(model: PreTrainedModel, ranks: Ranks) -> None:
+    """Keep accelerate from wrapping the model for data parallelism: `Ranks` sums the gradients."""
+    if ranks.count > 1:
+        model._is_accelerate_prepared = True  # type: ignore[assignment] # Accelerator.prepare_model asks for it
+
+
+def rewind_once(workspace: Workspace, ranks: Ranks) -> int:
+    """The step to go on from; one process brings the journals back to it before any other looks at them."""
+    if ranks.is_main:
+        workspace.rewind()
+    ranks.wait()
+    return workspace.checkpoint_step()
 
 
 @contextmanager

@@ -15,34 +15,35 @@ from typing import Any
 import torch
 from datasets import Dataset
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 from transformers import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from mlpo.config import ConfigError, RuntimeConfig, TrainMlpoConfig
+from mlpo.config import RuntimeConfig, TrainMlpoConfig
 from mlpo.method.objective import carries_signal, group_advantages
 from mlpo.models.adapters import choose_trained
 from mlpo.models.load import LoadedModel, render
-from mlpo.training.checkpoints import SmallCheckpoints
+from mlpo.training.checkpoints import SmallCheckpoints, trainable_weights
 from mlpo.training.guards import Guards, TrainingStopped
-from mlpo.training.journal import MLPO_COLUMNS, curve_row, rollout_rows
+from mlpo.training.journal import MLPO_COLUMNS, Log, curve_row, log_nothing, rollout_rows
 from mlpo.training.machine import (
     copy_in,
     copy_weights,
     frozen_copy,
+    leave_unwrapped,
     naming_the_budget,
     peak_memory_mib,
     quiet_libraries,
+    rewind_once,
     trainer_arguments,
 )
 from mlpo.training.plan import TrainingPrompt
 from mlpo.training.progress import Meter
+from mlpo.training.ranks import ALONE, Ranks
 from mlpo.training.rollouts import Roller, RolloutGroup, reward_totals, rollout_metrics
 from mlpo.training.schedule import Scheduled
 from mlpo.training.update import Part, check_prompt_lengths, make_parts, part_loss
 from mlpo.training.workspace import Workspace
-
-Log = Callable[[Mapping[str, float], int], None]
-"""metrics, step -> None: gets everything, clocks and memory included."""
 
 
 class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
@@ -61,7 +62,9 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
         workspace: Workspace,
         on_step: Callable[[dict[str, float]], None],
         compute_dtype: torch.dtype = torch.float32,
+        ranks: Ranks = ALONE,
     ) -> None:
+        self.ranks = ranks
         self.adapters = choose_trained(leader.model, config.trainable_layers, config.lora, seed=roller.seed)
         self._config, self._roller, self._runtime = config, roller, runtime
         self._plan, self._workspace, self._on_step = plan, workspace, on_step
@@ -75,23 +78,27 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
             model=leader.model,
             reward_funcs=_scored_with_the_rollout,
             args=_arguments(config, workspace, leader.device, compute_dtype, seed=roller.seed),
-            train_dataset=Dataset.from_dict({"prompt": [""] * len(plan), "index": range(len(plan))}),
+            train_dataset=Dataset.from_dict({"prompt": [""] * len(plan)}),  # TRL wants one; see get_train_dataloader
             processing_class=leader.tokenizer,
         )
         self.remove_callback(PrinterCallback)
-        if self.accelerator.num_processes > 1:
-            raise ConfigError("train_mlpo trains in one process; start it without a distributed launcher")
+        leave_unwrapped(leader.model, ranks)
+
+    def get_train_dataloader(self) -> DataLoader[int]:
+        """Whole steps, as places in the plan, the same in every process; TRL's own would deal out completions."""
+        size, updates = self._config.prompts_per_step, self._config.updates_per_batch
+        steps = [range(first, first + size) for first in range(0, len(self._plan), size) for _ in range(updates)]
+        return DataLoader([place for step in steps for place in step], batch_size=size, collate_fn=_as_they_are)  # type: ignore[arg-type]
 
     def _prepare_inputs(self, generation_batch: Any) -> list[Part]:  # type: ignore[override] # what we pass on is ours
         """New roll-outs whenever the last ones are used up, else the same again."""
         if self._step % self.num_iterations == 0 or self._parts is None:
-            # TRL's sampler repeats each row G times, next to each other.
-            prompts = [self._plan[row["index"]] for row in generation_batch[:: self.num_generations]]
-            groups = self._rolled_out(prompts)
+            groups = self._rolled_out([self._plan[place] for place in generation_batch])
             rewards_PG = reward_totals(groups, self._config.format_weight)
             self._record(groups, rewards_PG)
             budget = self._runtime.micro_batch_tokens
-            self._parts = make_parts(groups, rewards_PG, self._config, budget, self.args.device)
+            slots = self.ranks.share(len(groups))
+            self._parts = make_parts(groups, rewards_PG, self._config, budget, self.args.device, slots=slots)
         return self._parts
 
     def _rolled_out(self, prompts: Sequence[TrainingPrompt]) -> list[RolloutGroup]:
@@ -100,7 +107,7 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
             copy_weights(self._leader.model, self._sampler.model)
         self._sampler.model.eval()
         with naming_the_budget("sampling", "runtime.batch_tokens", self._roller.batch_tokens):
-            groups = self._roller.roll_out(self._sampler, prompts, self.state.global_step + 1)
+            groups = self._roller.roll_out(self._sampler, prompts, self.state.global_step + 1, self.ranks)
         seconds = time.perf_counter() - began
         num_tokens = sum(len(d.token_ids) for g in groups for d in g.drawn)
         self._rollout = {"rollout_seconds": seconds, "rollout_tokens_per_second": num_tokens / seconds}
@@ -109,11 +116,12 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
     def _record(self, groups: Sequence[RolloutGroup], rewards_PG: Tensor) -> None:
         advantages_PG = group_advantages(rewards_PG, scale=self._config.scale_rewards)
         rows = rollout_rows(groups, advantages_PG, rewards_PG, self.state.global_step + 1)
-        self._workspace.rollouts.append(rows)
+        if self.ranks.is_main:
+            self._workspace.rollouts.append(rows)
         self._rollout |= rollout_metrics(groups, rewards_PG, carries_signal(rewards_PG))
 
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
-        """The gradient of the whole batch, added up over its parts."""
+        """The gradient of the whole batch, added up over its parts and over all processes."""
         parts = self._prepare_inputs(inputs)
         model.train()
         self._sums = dict.fromkeys(("tokens", "clipped", "kl", "entropy", "packed_tokens"), 0.0)
@@ -126,7 +134,9 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
                 self.accelerator.backward(loss)
             total += loss.detach()
         self._step += 1
-        return total
+        self.ranks.add_gradients(trainable_weights(self._leader.model).values())
+        self._sums = self.ranks.totals(self._sums)
+        return self.ranks.add(total)
 
     def _compute_loss(self, model: nn.Module, inputs: Part) -> Tensor:
         """One part's share of the batch's loss."""
@@ -162,8 +172,9 @@ def train_mlpo(
     roller: Roller,
     runtime: RuntimeConfig,
     workspace: Workspace,
-    log: Log = lambda metrics, step: None,
+    log: Log = log_nothing,
     compute_dtype: torch.dtype = torch.float32,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Train the leader's float32 weights in place, going on from the workspace's checkpoint if it holds one.
 
@@ -172,6 +183,7 @@ def train_mlpo(
     Args:
         plan: `prompts_per_step` prompts for each batch of roll-outs, in order.
         compute_dtype: bfloat16 computes the update under autocast, and samples from a bfloat16 copy of the weights.
+        ranks: this process among those that train together; all are given the same plan and the same folder.
     Raises:
         ConfigError: a prompt does not fit the context or the token budget.
         TrainingStopped: a guard found that nothing is learned.
@@ -181,13 +193,15 @@ def train_mlpo(
     quiet_libraries()
     lengths = [len(render(leader.tokenizer, p.messages)) for p in plan]
     check_prompt_lengths(lengths, config, runtime.micro_batch_tokens, leader.max_context_tokens)
-    start = workspace.rewind()
-    with Meter("train_mlpo", config.steps, start=start) as meter:
+    start = rewind_once(workspace, ranks)
+    with Meter("train_mlpo", config.steps, start=start, quiet=not ranks.is_main) as meter:
         guards = Guards(config, warn=lambda message: meter.say(f"warning: {message}"))
         for row in workspace.curve.rows():
             guards.observe(row, quiet=True)
 
         def on_step(metrics: dict[str, float]) -> None:
+            if not ranks.is_main:
+                return
             step = int(metrics["step"])
             workspace.curve.append([curve_row(metrics, MLPO_COLUMNS)])
             log({name: value for name, value in metrics.items() if name != "step"}, step)
@@ -196,7 +210,7 @@ def train_mlpo(
 
         trainer = MlpoTrainer(
             leader, plan, config, roller=roller, runtime=runtime, workspace=workspace, on_step=on_step,
-            compute_dtype=compute_dtype,
+            compute_dtype=compute_dtype, ranks=ranks,
         )  # fmt: skip
         checkpoint = workspace.checkpoint()
         try:
@@ -231,6 +245,10 @@ def _arguments(
         epsilon_high=config.epsilon_high,
         beta=0.0,  # else TRL would load a reference from the hub; ours is a copy of what training starts from
     )
+
+
+def _as_they_are(places: list[int]) -> list[int]:
+    return places
 
 
 def _scored_with_the_rollout(*_: Any, **__: Any) -> list[float | None]:

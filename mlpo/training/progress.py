@@ -15,8 +15,10 @@ LINE_SECONDS = 10.0
 class Meter:
     """Shows one step after the other. A context manager."""
 
-    def __init__(self, title: str, total: int, *, start: int = 0, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False)
+    def __init__(
+        self, title: str, total: int, *, start: int = 0, quiet: bool = False, console: Console | None = None
+    ) -> None:
+        self.console = console or Console(highlight=False, quiet=quiet)
         self._title, self._total, self._start = title, total, start
         self._began = self._said = time.monotonic()
         self._bar: Progress | None = None
@@ -24,7 +26,7 @@ class Meter:
     def __enter__(self) -> Meter:
         if self._start:
             self.say(f"{self._title}: resuming from step {self._start}")
-        if self.console.is_terminal:
+        if self.console.is_terminal and not self.console.quiet:
             self._bar = Progress(
                 TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                 TimeRemainingColumn(), TextColumn("{task.fields[text]}"), console=self.console,

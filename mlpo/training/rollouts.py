@@ -19,6 +19,7 @@ from mlpo.method.seeds import derive_seed
 from mlpo.models.load import LoadedModel, render
 from mlpo.models.sample import Draw, Drawn, sample_tokens
 from mlpo.training.plan import TrainingPrompt
+from mlpo.training.ranks import ALONE, Ranks
 from mlpo.types import FinishReason, Problem, Sampling
 
 Score = Callable[[str, FinishReason, Problem], RewardParts]
@@ -51,41 +52,52 @@ class Roller:
     score: Score
     refresh: Refresh | None = None
 
-    def roll_out(self, leader: LoadedModel, prompts: Sequence[TrainingPrompt], step: int) -> list[RolloutGroup]:
-        """Sample and score a group for each prompt, in order."""
-        prompts = self._refreshed(leader, prompts, step)
-        tokens = [render(leader.tokenizer, p.messages) for p in prompts]
+    def roll_out(
+        self, leader: LoadedModel, prompts: Sequence[TrainingPrompt], step: int, ranks: Ranks = ALONE
+    ) -> list[RolloutGroup]:
+        """Sample and score a group for each prompt, in order; each process does its share, and gets all groups."""
+        prompts = self._refreshed(leader, prompts, step, ranks)
+        slots = ranks.share(len(prompts))
+        tokens = [render(leader.tokenizer, prompts[slot].messages) for slot in slots]
         draws = [
             Draw(ids, self.sampling, derive_seed(self.seed, "rollout", step, slot, index))
-            for slot, ids in enumerate(tokens)
+            for slot, ids in zip(slots, tokens, strict=True)
             for index in range(self.group_size)
         ]
         drawn = sample_tokens(leader, draws, batch_tokens=self.batch_tokens)
-        groups = []
-        for slot, (prompt, ids) in enumerate(zip(prompts, tokens, strict=True)):
-            mine = tuple(drawn[slot * self.group_size : (slot + 1) * self.group_size])
-            rewards = tuple(self._reward(d, prompt.problem) for d in mine)
-            groups.append(RolloutGroup(prompt, ids, mine, rewards))
-        return groups
+        groups = {}
+        for place, (slot, ids) in enumerate(zip(slots, tokens, strict=True)):
+            group = tuple(drawn[place * self.group_size : (place + 1) * self.group_size])
+            rewards = tuple(self._reward(d, prompts[slot].problem) for d in group)
+            groups[slot] = RolloutGroup(prompts[slot], ids, group, rewards)
+        return ranks.gather(groups)
 
-    def _refreshed(self, leader: LoadedModel, prompts: Sequence[TrainingPrompt], step: int) -> Sequence[TrainingPrompt]:
-        """Where a prompt asks for it, the agents answer again, to the current leader's draft."""
+    def _refreshed(
+        self, leader: LoadedModel, prompts: Sequence[TrainingPrompt], step: int, ranks: Ranks
+    ) -> Sequence[TrainingPrompt]:
+        """Where a prompt asks for it, the agents answer again, to the current leader's draft; one process asks them."""
         slots = [slot for slot, p in enumerate(prompts) if p.refresh]
         if not slots:
             return prompts
-        if self.refresh is None:
-            raise ValueError("the plan refreshes proposals, but no agents were given to ask")
+        mine = slots[ranks.rank :: ranks.count]
         draws = [
             Draw(
                 render(leader.tokenizer, prompts[slot].messages),
                 self.sampling,
                 derive_seed(self.seed, "draft", step, slot),
             )
-            for slot in slots
+            for slot in mine
         ]
-        drafts = [d.text for d in sample_tokens(leader, draws, batch_tokens=self.batch_tokens)]
-        renewed = dict(zip(slots, self.refresh([prompts[slot] for slot in slots], drafts), strict=True))
+        drawn = sample_tokens(leader, draws, batch_tokens=self.batch_tokens)
+        drafts = ranks.gather({slot: d.text for slot, d in zip(mine, drawn, strict=True)})
+        answered = ranks.from_main(lambda: self._asked([prompts[slot] for slot in slots], drafts))
+        renewed = dict(zip(slots, answered, strict=True))
         return [renewed.get(slot, prompt) for slot, prompt in enumerate(prompts)]
+
+    def _asked(self, prompts: Sequence[TrainingPrompt], drafts: Sequence[str]) -> Sequence[TrainingPrompt]:
+        if self.refresh is None:
+            raise ValueError("the plan refreshes proposals, but no agents were given to ask")
+        return self.refresh(prompts, drafts)
 
     def _reward(self, drawn: Drawn, problem: Problem) -> RewardParts | None:
         try:

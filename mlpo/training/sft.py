@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
@@ -23,18 +24,23 @@ from mlpo.method.seeds import derive_seed
 from mlpo.models.adapters import choose_trained
 from mlpo.models.head import predictions
 from mlpo.models.load import LoadedModel
-from mlpo.training.checkpoints import SmallCheckpoints
+from mlpo.training.checkpoints import SmallCheckpoints, trainable_weights
 from mlpo.training.encode import IGNORED, EncodedDemonstration, check_context, encode_demonstration
-from mlpo.training.journal import SFT_COLUMNS, curve_row
-from mlpo.training.machine import naming_the_budget, peak_memory_mib, quiet_libraries, trainer_arguments
+from mlpo.training.journal import SFT_COLUMNS, Log, curve_row, log_nothing
+from mlpo.training.machine import (
+    leave_unwrapped,
+    naming_the_budget,
+    peak_memory_mib,
+    quiet_libraries,
+    rewind_once,
+    trainer_arguments,
+)
 from mlpo.training.plan import num_sft_steps
 from mlpo.training.progress import Meter
+from mlpo.training.ranks import ALONE, Ranks
 from mlpo.training.schedule import Scheduled
 from mlpo.training.workspace import Workspace
 from mlpo.types import Demonstration
-
-Log = Callable[[Mapping[str, float], int], None]
-"""metrics, step -> None: gets everything, clocks and memory included."""
 
 
 class WarmStartTrainer(Scheduled, SmallCheckpoints, SFTTrainer):
@@ -53,7 +59,9 @@ class WarmStartTrainer(Scheduled, SmallCheckpoints, SFTTrainer):
         workspace: Workspace,
         on_step: Callable[[dict[str, float]], None],
         compute_dtype: torch.dtype = torch.float32,
+        ranks: Ranks = ALONE,
     ) -> None:
+        self.ranks = ranks
         self.adapters = choose_trained(leader.model, config.trainable_layers, config.lora, seed=seed)
         self._leader, self._runtime, self._on_step = leader, runtime, on_step
         self._pad = int(leader.tokenizer.pad_token_id or 0)
@@ -69,27 +77,33 @@ class WarmStartTrainer(Scheduled, SmallCheckpoints, SFTTrainer):
             processing_class=leader.tokenizer,
         )
         self.remove_callback(PrinterCallback)
-        if self.accelerator.num_processes > 1:
-            raise ConfigError("train_sft trains in one process; start it without a distributed launcher")
+        leave_unwrapped(leader.model, ranks)
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Whole steps, the same in every process; a process takes its share of each."""
+        rows: Any = self.train_dataset
+        return DataLoader(rows, batch_size=self.args.per_device_train_batch_size, collate_fn=_as_they_are)
 
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
-        """The gradient of the whole step, added up over its parts."""
+        """The gradient of the whole step, added up over its parts and over all processes."""
         model.train()
         self._began = time.perf_counter()
         self._num_tokens = sum(len(row["input_ids"]) for row in inputs)
-        self._weights: list[float] = []
-        self._seen: list[dict[str, float]] = []
+        self._means = dict.fromkeys(("entropy", "token_accuracy"), 0.0)
         num_learned = torch.tensor(sum(label != IGNORED for row in inputs for label in row["labels"]))
         total = torch.zeros((), device=self.args.device)
-        for part in length_sorted_parts(inputs, self._runtime.micro_batch_tokens):
+        by_length = sorted(inputs, key=lambda row: -len(row["input_ids"]))
+        mine = by_length[self.ranks.rank :: self.ranks.count]
+        for part in length_sorted_parts(mine, self._runtime.micro_batch_tokens):
             batch = collate(part, self._pad, self.args.device)
-            self._weights.append(float((batch["labels"] != IGNORED).sum() / num_learned))
             with naming_the_budget("learning", "runtime.micro_batch_tokens", self._runtime.micro_batch_tokens):
                 with self.accelerator.autocast():
                     loss = self.compute_loss(model, batch, num_items_in_batch=num_learned)
                 self.accelerator.backward(loss)
             total += loss.detach()
-        return total
+        self.ranks.add_gradients(trainable_weights(self._leader.model).values())
+        self._means = self.ranks.totals(self._means)
+        return self.ranks.add(total)
 
     def compute_loss(
         self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -104,9 +118,10 @@ class WarmStartTrainer(Scheduled, SmallCheckpoints, SFTTrainer):
         logits = predictions(self._leader.model, read.last_hidden_state[:, :-1][learned])
         loss: Tensor = torch.nn.functional.cross_entropy(logits, targets[learned], reduction="sum") / num_items_in_batch
         with torch.no_grad():
-            entropy = (logits.logsumexp(-1) - (logits.softmax(-1) * logits).sum(-1)).mean()
-            accuracy = (logits.argmax(-1) == targets[learned]).float().mean()
-        self._seen.append({"entropy": float(entropy), "token_accuracy": float(accuracy)})
+            entropy = (logits.logsumexp(-1) - (logits.softmax(-1) * logits).sum(-1)).sum()
+            accuracy = (logits.argmax(-1) == targets[learned]).float().sum()
+        self._means["entropy"] += float(entropy / num_items_in_batch)
+        self._means["token_accuracy"] += float(accuracy / num_items_in_batch)
         return loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -116,8 +131,7 @@ class WarmStartTrainer(Scheduled, SmallCheckpoints, SFTTrainer):
         seconds = time.perf_counter() - self._began
         metrics = {"step": float(self.state.global_step)}
         metrics |= {name: float(logs[name]) for name in ("loss", "grad_norm", "learning_rate") if name in logs}
-        for name in ("token_accuracy", "entropy"):
-            metrics[name] = sum(w * seen[name] for w, seen in zip(self._weights, self._seen, strict=True))
+        metrics |= self._means
         metrics |= {"update_seconds": seconds, "update_tokens_per_second": self._num_tokens / seconds}
         self._on_step(metrics | {"peak_memory_mib": peak_memory_mib(self.args.device)})
 
@@ -130,13 +144,16 @@ def train_sft(
     seed: int,
     runtime: RuntimeConfig,
     workspace: Workspace,
-    log: Log = lambda metrics, step: None,
+    log: Log = log_nothing,
     compute_dtype: torch.dtype = torch.float32,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Train the leader's float32 weights in place, going on from the workspace's checkpoint if it holds one.
 
     Adapters are merged at the end: what is trained has the parts it had before.
 
+    Args:
+        ranks: this process among those that train together; all are given the same rows and the same folder.
     Raises:
         ConfigError: no demonstrations, or one that cannot be learned from.
     """
@@ -150,10 +167,13 @@ def train_sft(
     encoded = [encode_demonstration(leader.tokenizer, d) for d in demonstrations]
     check_context(encoded, leader.max_context_tokens)
     order = epochs_in_order(encoded, config.epochs, seed)
-    start = workspace.rewind()
-    with Meter("train_sft", num_sft_steps(len(order), config), start=start) as meter:
+    start = rewind_once(workspace, ranks)
+    num_steps = num_sft_steps(len(order), config)
+    with Meter("train_sft", num_steps, start=start, quiet=not ranks.is_main) as meter:
 
         def on_step(metrics: dict[str, float]) -> None:
+            if not ranks.is_main:
+                return
             step = int(metrics["step"])
             workspace.curve.append([curve_row(metrics, SFT_COLUMNS)])
             log({name: value for name, value in metrics.items() if name != "step"}, step)
@@ -166,7 +186,7 @@ def train_sft(
 
         trainer = WarmStartTrainer(
             leader, order, config, seed=seed, runtime=runtime, workspace=workspace, on_step=on_step,
-            compute_dtype=compute_dtype,
+            compute_dtype=compute_dtype, ranks=ranks,
         )  # fmt: skip
         checkpoint = workspace.checkpoint()
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

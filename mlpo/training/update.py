@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -44,21 +44,24 @@ class PartLoss(NamedTuple):
 
 
 def make_parts(
-    groups: Sequence[RolloutGroup], rewards_PG: Tensor, config: TrainMlpoConfig, max_tokens: int, device: torch.device
-) -> list[Part]:
+    groups: Sequence[RolloutGroup], rewards_PG: Tensor, config: TrainMlpoConfig, max_tokens: int, device: torch.device,
+    *, slots: Iterable[int] | None = None,
+) -> list[Part]:  # fmt: skip
     """Pack the completions that have a reward, of the groups that carry signal.
 
     Args:
         rewards_PG: NaN where the reward raised.
         max_tokens: budget of one part; a group that is larger is cut between completions.
+        slots: the groups that are learned from here; None is all. The others count in the loss's denominator.
     """
     advantages_PG = group_advantages(rewards_PG, scale=config.scale_rewards)
     signal_P = carries_signal(rewards_PG)
     pieces: list[Group] = []
     members: list[list[tuple[int, int]]] = []
-    for slot, group in enumerate(groups):
+    for slot in range(len(groups)) if slots is None else slots:
         if not signal_P[slot]:
             continue
+        group = groups[slot]
         rewarded = [i for i in range(len(group.drawn)) if not rewards_PG[slot, i].isnan()]
         for some in _pieces(group, rewarded, max_tokens):
             pieces.append(Group(group.prompt_tokens, tuple(group.drawn[i].token_ids for i in some)))

@@ -1,0 +1,148 @@
+"""A program that trains the same by one process and by two, and leaves what each reached.
+
+    python together.py MODEL_FOLDER WORK_FOLDER
+
+Every process is a fork of this one, which has imported everything and computed nothing. The processes of a run find
+each other as under a launcher, by gloo. WORK_FOLDER/<run>.pt holds weights, curve and roll-outs of every run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from mlpo.config import LoraConfig, RuntimeConfig, TrainMlpoConfig, TrainSftConfig
+from mlpo.method.rewards import RewardParts
+from mlpo.models.load import LoadedModel, load_model
+from mlpo.training.journal import Log, log_nothing
+from mlpo.training.mlpo import train_mlpo
+from mlpo.training.plan import TrainingPrompt
+from mlpo.training.ranks import LostProcessError, Ranks, join_ranks
+from mlpo.training.rollouts import Roller
+from mlpo.training.sft import train_sft
+from mlpo.training.workspace import Workspace
+from mlpo.types import Completion, Demonstration, Message, Problem, Sampling
+
+RUNTIME = RuntimeConfig(micro_batch_tokens=256)
+SEVEN = [Problem(f"p{n}", "basics", "sum", f"{n} + 1?", str(n + 1), "integer") for n in range(7)]
+LOST = 75
+Train = Callable[[LoadedModel, Workspace, Ranks, Log], None]
+
+
+def score(text: str, reason: str, problem: Problem) -> RewardParts:
+    """A random model earns some of each. Problem p1 is hopeless, so a group of it never carries signal."""
+    if problem.id == "p1" or not text:
+        return RewardParts(0.0, 0.0)
+    return RewardParts(float(text[0].isdigit() or text[0] in "abcdef"), float(text[-1].isalpha()))
+
+
+def ask_again(prompts: Sequence[TrainingPrompt], drafts: Sequence[str]) -> list[TrainingPrompt]:
+    """Agents that repeat the leader's draft."""
+    said = [Completion(p.problem.id, "geo", text, "stop", 9, 2) for p, text in zip(prompts, drafts, strict=True)]
+    return [replace(p, proposals=(one,)) for p, one in zip(prompts, said, strict=True)]
+
+
+def sft(leader: LoadedModel, workspace: Workspace, ranks: Ranks, log: Log) -> None:
+    """Seven rows in threes: shares of two and one, and at last of one and none."""
+    rows = [
+        Demonstration(p.id, "sum", "solo_confirm", (Message("user", p.question),), f"<answer>{p.target}</answer>")
+        for p in SEVEN
+    ]
+    config = TrainSftConfig(epochs=1, batch_size=3, learning_rate=0.01, max_grad_norm=0.5)
+    train_sft(leader, rows, config, seed=5, runtime=RUNTIME, workspace=workspace, log=log, ranks=ranks)
+
+
+def mlpo(leader: LoadedModel, workspace: Workspace, ranks: Ranks, log: Log, **changes: object) -> None:
+    """Three prompts a step, so shares of two and one; of step 1 the second process has the hopeless problem alone."""
+    config = TrainMlpoConfig.model_validate({
+        "steps": 4, "prompts_per_step": 3, "group_size": 4, "max_completion_tokens": 5, "learning_rate": 0.01,
+        "save_steps": 2, "beta": 0.01, "max_grad_norm": 0.1, "max_zero_reward_steps": 99,
+    } | changes)  # fmt: skip
+    shown = Completion("", "geo", "17", "stop", 9, 2)
+    plan = [
+        TrainingPrompt(p) if n % 2 else TrainingPrompt(p, (replace(shown, problem_id=p.id),), 0, n % 4 == 0)
+        for n, p in enumerate(SEVEN[i % 7] for i in range(12))
+    ]
+    roller = Roller(4, Sampling(1.0, 1.0, 5), 4096, 5, score, ask_again if ranks.is_main else None)
+    train_mlpo(
+        leader, plan, config, roller=roller, runtime=RUNTIME, workspace=workspace, log=log, ranks=ranks,
+    )  # fmt: skip
+
+
+def lora(leader: LoadedModel, workspace: Workspace, ranks: Ranks, log: Log) -> None:
+    """Adapters, and two updates on a batch."""
+    mlpo(leader, workspace, ranks, log, lora=LoraConfig(rank=2), updates_per_batch=2, learning_rate=0.02, max_kl=1000.0)
+
+
+def stop_at(step: int) -> Log:
+    """A log that ends its process."""
+
+    def log(metrics: object, done: int) -> None:
+        if done == step:
+            os._exit(9)
+
+    return log
+
+
+def run(name: str, train: Train, model: str, work: Path, count: int, log: Log = log_nothing) -> list[int]:
+    """Train in `count` processes; returns their exit codes."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    children = []
+    for rank in range(count):
+        if not (pid := os.fork()):
+            os.environ |= {
+                "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": str(port),
+            }  # fmt: skip
+            live(name, train, model, work, log)
+        children.append(pid)
+    return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+
+
+def live(name: str, train: Train, model: str, work: Path, log: Log) -> None:
+    """One process of a run, to its end."""
+    code = 1
+    try:
+        torch.manual_seed(int(os.environ["RANK"]))
+        workspace, ranks = Workspace(work / name), join_ranks("cpu")
+        leader = load_model(model, device="cpu", dtype="float32")
+        train(leader, workspace, ranks, log)
+        result = {
+            "weights": dict(leader.model.named_parameters()), "curve": workspace.curve.rows(),
+            "rollouts": workspace.rollouts.rows(),
+        }  # fmt: skip
+        torch.save(result, work / f"{name}{'' if ranks.is_main else '-second'}.pt")
+        code = 0
+    except LostProcessError:
+        code = LOST
+    except BaseException:  # noqa: BLE001 - this process ends here; it is not to go on as its parent would
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def main(model: str, work: Path) -> None:
+    torch.set_num_threads(1)
+    trains: dict[str, Train] = {"sft": sft, "mlpo": mlpo, "lora": lora}
+    for name, train in trains.items():
+        for count in (1, 2):
+            print(name, count, run(f"{name}-{count}", train, model, work, count))
+    print("stopped", run("stopped", mlpo, model, work, 2, stop_at(3)))
+    shutil.copytree(work / "stopped", work / "alone")
+    print("again", run("stopped", mlpo, model, work, 2))
+    print("alone", run("alone", mlpo, model, work, 1))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
