@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from flows import remote
 from flows.process import Ended, run_kept
 
 TRANSIENT = 75
@@ -110,9 +112,21 @@ def run_stage(stage: str, folder: Path, share: Share) -> State[Any]:
 
 
 def repro(stage: str, folder: Path, *, log: Callable[[str], object] = print, flow_run_id: str = "") -> Outcome:
-    """Run `dvc repro --single-item` in `folder`, as a process group of its own that is ended however this returns."""
-    command = [sys.executable, "-m", "dvc", "repro", "--single-item", stage]
-    return _outcome(stage, run_kept(command, folder, log=log, flow_run_id=flow_run_id, skip=_DVC_ADVISES.match))
+    """Run `dvc repro --single-item` in `folder`, as a process group of its own that is ended however this returns.
+
+    With sharing on, what another worker has finished is fetched, and what this one finishes is sent to the remote.
+    """
+    shared = remote.is_shared()
+    if shared and not remote.has_default(folder):
+        reason = f"{remote.SWITCH} is set, and DVC has no default remote; add one with `dvc remote add --default`"
+        return Outcome(stage, USER_MISTAKE, False, f"stage {stage}: {reason}")
+    run = partial(run_kept, folder=folder, log=log, flow_run_id=flow_run_id, skip=_DVC_ADVISES.match)
+    pull = [remote.PULL] if shared else []
+    outcome = _outcome(stage, run([sys.executable, "-m", "dvc", "repro", "--single-item", *pull, stage]))
+    if outcome.exit_code or not shared:
+        return outcome
+    sent = run(remote.push(stage))
+    return _outcome(stage, sent) if sent.exit_code else outcome
 
 
 def _outcome(stage: str, ended: Ended) -> Outcome:
@@ -126,6 +140,9 @@ def _outcome(stage: str, ended: Ended) -> Outcome:
         reason = "DVC was killed while it wrote its file of locks; delete .dvc/tmp/rwlock and run again"
         return Outcome(stage, USER_MISTAKE, False, f"stage {stage}: {reason}", last_lines)
     exited = re.search(r"exited with (-?\d+)", text)
+    if not exited and remote.is_shared() and (reason := remote.failure(text)):
+        reason = f"DVC's remote is down or refuses ({reason}); see its address and keys, or unset {remote.SWITCH}"
+        return Outcome(stage, TRANSIENT, False, f"stage {stage}: {reason}", last_lines)
     own_lines = [line for line in ended.lines if not _DVC_SAYS.match(line)]
     errors = (line for line in ended.lines if line.startswith("ERROR: "))
     reason = own_lines[-1] if exited and own_lines else next(errors, "no output")
