@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import subprocess
 from collections import Counter
@@ -68,7 +67,7 @@ match stage:
     case "evaluate":
         evaluate()
 '''
-STUDY = {
+STUDY: dict[str, Any] = {
     "title": "What steps do",
     "question": "More?",
     "base": {"train_mlpo": {"steps": 6}},
@@ -90,9 +89,9 @@ def description() -> dict[str, Any]:
     for name, stage in stages.items():
         template = stage.get("do", stage)
         template["cmd"] = f"python stage.py {name}" + (" ${key}" if "do" in stage else "")
-        template["deps"] = ["stage.py", *(dep for dep in template["deps"] if dep.startswith("data/"))]
-        kept = {"prepare": 1, "propose": 1, "demonstrate": 1, "train_sft": 1, "train_mlpo": 1, "evaluate": 1}[name]
-        template["outs"] = template["outs"][:kept]
+        read = (dep for dep in template["deps"] if dep.startswith("data/") and not dep.startswith("data/training"))
+        template["deps"] = ["stage.py", *read]
+        template["outs"] = template["outs"][:1]
         if name == "demonstrate":
             del template["metrics"]
     return {"vars": ["params.yaml"], "stages": stages}
@@ -154,9 +153,7 @@ def test_a_study_runs_what_is_missing_once_and_tells_what_failed(
     page = (root / "docs/studies/steps.md").read_text()
     assert "| `base`: six steps | 0.750 [" in page
     assert "broken failed: train_mlpo: mlpo: the server is down" in page
-    assert [row["variant"] for row in csv.DictReader((root / "docs/studies/steps.csv").open())] == list(
-        STUDY["variants"]
-    )
+    assert (root / "docs/studies/steps.csv").read_text().count("\n") == 1 + len(STUDY["variants"])
 
     study.run("steps", root=root)
     assert Counter(counts.read_text().splitlines()) - first == {"train_mlpo broken": 1}
