@@ -37,4 +37,4 @@ RUN pip install --no-deps --no-build-isolation --editable . \
 
 USER 1000
 # Exec form: the worker is process 1's child and gets SIGTERM; it ends its flows, and they end their stages.
-CMD ["prefect", "worker", "start", "--pool", "local", "--type", "process", "--limit", "1"]
+CMD ["prefect", "worker", "start", "--pool", "local", "--type", "process"]
