@@ -184,6 +184,14 @@ def study(
 
 
 @app.command()
+def report() -> None:
+    """The report of this checkout's results again: data/report/report.html and data/report/plots."""
+    from mlpo.stages import report as stage
+
+    stage.run(_params())
+
+
+@app.command()
 def pool(
     places: Annotated[
         list[Path], typer.Argument(metavar="CHECKOUT...", help="Evaluated checkouts, or their metrics.json.")

@@ -80,7 +80,7 @@ def test_the_outputs_are_the_paths_of_layout() -> None:
         "demonstrate": {layout.DEMONSTRATIONS, layout.DEMONSTRATION_STATISTICS},
         "train_sft": {layout.SFT_LEADER, layout.SFT_CURVE},
         "train_mlpo": {layout.MLPO_LEADER, layout.MLPO_CURVE, layout.MLPO_TUPLES, layout.ROLLOUTS},
-        "evaluate": {layout.TRANSCRIPTS, layout.METRICS, layout.REPORT, layout.RESULT_PLOT},
+        "evaluate": {layout.TRANSCRIPTS, layout.METRICS, layout.PLOTS},
         "register": {layout.REGISTERED},
     }
     assert {name: outs(name) for name in stages()} == {name: set(map(str, each)) for name, each in expected.items()}

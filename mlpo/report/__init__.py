@@ -1,16 +1,25 @@
 """What a run found, for people: tables, plots and one page. Drawing libraries are imported when something is drawn."""
 
-from mlpo.report.files import write_report
-from mlpo.report.page import choose_cases
+from mlpo.report.browser import browser_data, choose_cases
+from mlpo.report.files import replace_file, write_plots
+from mlpo.report.gallery import Plot, plots
+from mlpo.report.page import page
 from mlpo.report.pooled import print_pooled
 from mlpo.report.table import difference_cells, print_table, readme_table, strategy_cells
+from mlpo.report.training_plots import read_curve
 
 __all__ = [
+    "Plot",
+    "browser_data",
     "choose_cases",
     "difference_cells",
+    "page",
+    "plots",
     "print_pooled",
     "print_table",
+    "read_curve",
     "readme_table",
+    "replace_file",
     "strategy_cells",
-    "write_report",
+    "write_plots",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from mlpo import report
@@ -12,29 +11,26 @@ from mlpo.agents.shelf import Models
 from mlpo.config import Params
 from mlpo.layout import (
     METRICS,
-    MLPO_CURVE,
     MLPO_LEADER,
+    PLOTS,
     PROBLEMS,
     PROPOSALS,
     REPORT,
-    RESULT_PLOT,
     SFT_LEADER,
     TRANSCRIPTS,
-    transcripts_of,
 )
 from mlpo.method.metrics import Graded, evaluation_metrics
 from mlpo.stages.arena import Arena, play, read_arena
 from mlpo.stages.clock import all_timings, stage_clock
 from mlpo.stages.costs import strategy_seconds, usage, write_timings
 from mlpo.stages.progress import progress
-from mlpo.store import read_jsonl, write_json_atomic
+from mlpo.stages.report import with_texts, write_page, write_plots
+from mlpo.store import write_json_atomic
 from mlpo.tracking.runs import StageRun, stage_run
 from mlpo.tracking.traces import log_transcripts
-from mlpo.types import LEADER, Transcript
+from mlpo.types import LEADER
 
 INPUTS = (PROBLEMS, PROPOSALS, SFT_LEADER, MLPO_LEADER)
-NUM_CASES = 40
-"""Transcripts in the report."""
 TRACKED = ("accuracy", "invalid_rate", "generations", "prompt_tokens", "completion_tokens")
 """What MLflow gets of every strategy; the rest is in metrics.json, which it gets too."""
 
@@ -55,14 +51,13 @@ def run(params: Params, *, models: Models | None = None) -> None:
             source = models or LocalModels(params.runtime)
             graded, dead = play(params, arena, source, ledger=clock.ledger, on_done=advance)
         metrics = metrics_of(params, arena, graded) | {"dead_agents": dead_agents(dead, graded)}
-        cases = _cases(graded[LEADER], max(NUM_CASES, params.evaluate.num_traces))
-        report.write_report(
-            metrics, REPORT.parent, cases=cases[:NUM_CASES], curve=MLPO_CURVE, confidence=params.evaluate.confidence
-        )
         write_json_atomic(METRICS, metrics)
-        _track(tracked, metrics, cases[: params.evaluate.num_traces])
+        write_plots(params, metrics)
+        _track(tracked, metrics, _cases(graded[LEADER], params.evaluate.num_traces))
     seconds = strategy_seconds(graded, usage(past, clock.ledger))
     write_timings(params, tracked.parent_id, seconds)
+    write_page(params, metrics, graded)  # after the clock has stopped, since it shows seconds
+    tracked.log_artifact(REPORT, "report")
     report.print_table(metrics, seconds=seconds, confidence=params.evaluate.confidence)
     for agent, row in metrics["dead_agents"].items():
         print(f"{agent} was dead and is missing in {row['missing']} of {row['of']} answers: {row['reason']}")
@@ -92,18 +87,15 @@ def dead_agents(dead: Mapping[str, str], graded: Mapping[str, Sequence[Graded]])
 
 def _cases(graded: Sequence[Graded], num: int) -> list[Graded]:
     """Problems worth reading, with their texts again."""
-    chosen = {g.problem.id: g for g in report.choose_cases(graded, num)}
-    name = graded[0].transcript.strategy
-    texts = {t.problem_id: t for t in read_jsonl(transcripts_of(name), Transcript) if t.problem_id in chosen}
-    return [replace(g, transcript=texts[problem_id]) for problem_id, g in chosen.items()]
+    return with_texts(graded, [g.problem.id for g in report.choose_cases(graded, num)])
 
 
 def _track(tracked: StageRun, metrics: Mapping[str, Any], cases: Sequence[Graded]) -> None:
-    """Record the results, the report and some of the leader's transcripts."""
+    """Record the results, the plots and some of the leader's transcripts."""
     numbers = {f"{name}.{key}": row[key] for name, row in metrics["strategies"].items() for key in TRACKED}
     numbers |= {f"{name}.difference": row["difference"] for name, row in metrics["paired"].items()}
     numbers["dead_agents"] = len(metrics["dead_agents"])
     tracked.log_result(numbers)
-    for path in (METRICS, REPORT, RESULT_PLOT):
-        tracked.log_artifact(path, "report")
+    tracked.log_artifact(METRICS, "report")
+    tracked.log_artifact(PLOTS, "report/plots")
     log_transcripts(tracked, ((case.problem, case.transcript, case.correct) for case in cases))

@@ -10,9 +10,9 @@ import pytest
 
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import Params
-from mlpo.layout import METRICS, MLPO_LEADER, REPORT, RESULT_PLOT, SFT_LEADER, TIMINGS, TRANSCRIPTS, WORK
+from mlpo.layout import METRICS, MLPO_LEADER, PLOTS, REPORT, SFT_LEADER, TIMINGS, TRANSCRIPTS, WORK
 from mlpo.method.prompts import leader_text
-from mlpo.stages import evaluate, propose
+from mlpo.stages import evaluate, propose, report
 from mlpo.tracking.connect import connect
 from mlpo.types import LEADER, Request
 
@@ -26,7 +26,7 @@ def reply(request: Request) -> str:
 
 
 def outputs() -> dict[str, bytes]:
-    files = [METRICS, REPORT, RESULT_PLOT, *TRANSCRIPTS.iterdir()]
+    files = [METRICS, *PLOTS.iterdir(), *TRANSCRIPTS.iterdir()]
     return {str(path): path.read_bytes() for path in files}
 
 
@@ -60,11 +60,16 @@ def test_results_are_written_tracked_and_the_same_again(
     assert parent.data.metrics["leader.accuracy"] == 1.0
     (run,) = [r for r in client.search_runs([parent.info.experiment_id]) if r.info.run_name == "evaluate"]
     assert run.info.status == "FINISHED"
-    assert {Path(f.path).name for f in client.list_artifacts(run.info.run_id, "report")} == {
-        "metrics.json",
-        "report.html",
-        "accuracy.png",
-    }
+    logged = {Path(f.path).name for f in client.list_artifacts(run.info.run_id, "report")}
+    assert logged == {"metrics.json", "report.html", "plots"}
+    pictures = {Path(f.path).name for f in client.list_artifacts(run.info.run_id, "report/plots")}
+    assert pictures == {path.name for path in PLOTS.iterdir()}
+    assert "accuracy.png" in pictures
+    page = REPORT.read_text()
+    assert "model seconds" in page
+    REPORT.unlink()
+    report.run(params)  # `mlpo report`, from what is on the disk
+    assert REPORT.read_text() == page
     traces = client.search_traces(locations=[parent.info.experiment_id])
     assert len(traces) == params.evaluate.num_traces
 

@@ -1,0 +1,28 @@
+"""`mlpo report` without results, or with those of other problems, says what to do; test_evaluate.py runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlpo.config import ConfigError, Params
+from mlpo.layout import METRICS, transcripts_of
+from mlpo.stages import report
+from mlpo.store import write_json_atomic, write_jsonl_atomic
+from mlpo.types import Transcript
+
+
+def test_nothing_was_evaluated(params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"metrics\.json: no results here; run `mlpo evaluate`"):
+        report.run(params)
+
+
+def test_the_transcripts_are_gone_or_of_other_problems(house: Path, params: Params) -> None:
+    write_json_atomic(METRICS, {"strategies": {"leader": {}}})
+    with pytest.raises(ConfigError, match=r"leader\.jsonl: no transcripts, though"):
+        report.run(params)
+    write_jsonl_atomic(transcripts_of("leader"), [Transcript("elsewhere", "leader", (), None)])
+    with pytest.raises(ConfigError, match="not the problems of"):
+        report.run(params)
