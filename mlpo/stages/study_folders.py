@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -44,9 +46,6 @@ class StudyFolders:
     """The worktrees of a study's runs. Several threads may enter different runs at a time."""
 
     def __init__(self, root: Path, runs: Sequence[Run]) -> None:
-        import dvc.repo  # noqa: F401  its import sets its loggers up
-
-        logging.getLogger("dvc").setLevel(logging.ERROR)  # a new worktree lacks outputs, and DVC warns of each
         self._root = root
         self._runs = {run.id: run for run in runs}
         self._preparing = Lock()
@@ -83,6 +82,7 @@ class StudyFolders:
         written = self._root / RECORDS / f"{run.key}.yaml"
         lines = yaml.safe_dump(run.raw, sort_keys=False, allow_unicode=True).encode().splitlines()
         with self._preparing:
+            _quiet_dvc()
             write_lines_atomic(written, lines)
             held = checkout_for(self._root, {}, written, in_place=False)
             folder = held.__enter__()
@@ -156,15 +156,20 @@ def read_lock(folder: Path) -> dict[str, Any]:
     return {"schema": "2.0", "stages": {}} | (read or {})
 
 
-def _checkout(folder: Path, outputs: Iterable[str]) -> None:
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
+def _quiet_dvc() -> None:
+    """A new worktree lacks outputs, and DVC would warn of each."""
+    import dvc.repo  # noqa: F401  its import sets up its loggers
 
-    try:
-        with Repo(str(folder)) as repo:
-            repo.checkout(targets=[str(folder / path) for path in outputs], force=True)  # else of the current folder
-    except DvcException as error:
+    for name in ("dvc", "dvc_data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _checkout(folder: Path, outputs: Iterable[str]) -> None:
+    """`dvc checkout` as a program: as a library it looks targets up in the dvc.yaml of the current folder first."""
+    command = [sys.executable, "-m", "dvc", "checkout", "--force", "--quiet", *outputs]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
         raise ConfigError(
-            f"{folder}: what another run made cannot be taken from DVC's cache ({' '.join(str(error).split())}); "
+            f"{folder}: what another run made cannot be taken from DVC's cache ({' '.join(done.stderr.split())}); "
             f"delete the files in {RECORDS} and run the study again"
-        ) from None
+        )
