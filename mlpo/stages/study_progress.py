@@ -14,8 +14,8 @@ LINE_SECONDS = 60.0
 FORETOLD_SHARE = 0.05
 """From this share of the work on, what was done says how long the rest takes; before, the estimate does."""
 
-_PROGRESS = re.compile(r"(([^:]+): (\d+) of (\d+) [^,]*)")
-"""How a stage says how far it is; see mlpo/stages/progress.py."""
+_PROGRESS = re.compile(r"(([^:]+): (?:step )?(\d+)(?: of |/)(\d+)(?: \w+)?)")
+"""How a stage says how far it is: mlpo/stages/progress.py and mlpo/training/progress.py."""
 
 
 class StudyProgress:
