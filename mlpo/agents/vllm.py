@@ -24,6 +24,8 @@ from mlpo.config import ConfigError, ServerConfig
 from mlpo.layout import WORK
 from mlpo.types import Completion, Request
 
+PROGRAM = "MLPO_VLLM"
+"""NAME of the environment variable with the path of `vllm`, where it is installed in an environment of its own."""
 POLL_SECONDS = 0.5
 STOP_SECONDS = 30.0
 """From the keeper's end of input to SIGKILL; a little more than the keeper's own grace."""
@@ -126,11 +128,15 @@ def vllm_command(model: str, source: str, revision: str | None, port: int, more:
     `--generation-config vllm`: a model's own generation_config.json would change the sampling behind our back.
 
     Raises:
-        ConfigError: there is no `vllm` on the PATH.
+        ConfigError: neither the variable MLPO_VLLM names a program nor is `vllm` on the PATH.
     """
-    program = shutil.which("vllm", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    asked = os.environ.get(PROGRAM, "vllm")
+    program = shutil.which(asked, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     if program is None:
-        raise ConfigError("serve: vllm needs the command vllm; install the extra `gpu`, or name urls of a server")
+        raise ConfigError(
+            f"serve: vllm needs the command {asked}; install the extra `gpu`, let {PROGRAM} name the `vllm` of another "
+            "environment, or name urls of a server"
+        )
     command = [program, "serve", source, "--served-model-name", model, "--host", "127.0.0.1", "--port", str(port)]
     return [*command, "--generation-config", "vllm", *(["--revision", revision] if revision else []), *more]
 

@@ -14,7 +14,7 @@ import pytest
 
 from mlpo.agents.backend import DeadModelError
 from mlpo.agents.served import ServedModels
-from mlpo.agents.vllm import VllmBackend
+from mlpo.agents.vllm import VllmBackend, vllm_command
 from mlpo.config import ConfigError, ServerConfig
 from mlpo.types import Message, Request, Sampling
 
@@ -92,6 +92,17 @@ def test_one_that_does_not_start_says_why(bin_folder: Path) -> None:
     program(bin_folder / "vllm", "sleep 1000")
     with pytest.raises(DeadModelError, match=r"vllm serve tiny was not ready in 1 s; see .mlpo/vllm/tiny.log"):
         VllmBackend("tiny", "some/folder", None, CONFIG.model_copy(update={"start_seconds": 1.0}))
+
+
+def test_a_variable_names_the_program_where_it_is_not_on_the_path(
+    bin_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = (bin_folder / "vllm").rename(bin_folder / "elsewhere")
+    monkeypatch.setenv("MLPO_VLLM", str(elsewhere))
+    assert vllm_command("tiny", "some/folder", None, 80, ())[:3] == [str(elsewhere), "serve", "some/folder"]
+    monkeypatch.setenv("MLPO_VLLM", "/no/such/vllm")
+    with pytest.raises(ConfigError, match="command /no/such/vllm; install the extra `gpu`, let MLPO_VLLM name"):
+        vllm_command("tiny", "some/folder", None, 80, ())
 
 
 def test_one_that_dies_is_not_waited_for(bin_folder: Path) -> None:
