@@ -27,6 +27,8 @@ STAGES = {
     "evaluate": "Every strategy on the test problems.",
     "register": "The leader as a registered version.",
 }
+TRAINED_TOGETHER = ("train_sft", "train_mlpo")
+"""Stages that start further processes of themselves where `runtime.processes` asks for them."""
 USER_MISTAKE, TRANSIENT, INTERRUPTED = 2, 75, 130
 
 PREFECT = {
@@ -90,7 +92,14 @@ def _print_plan(params: Params, source: Path, memory_gb: float | None) -> None:
 
 
 def _stage(name: str, *arguments: str) -> None:
-    importlib.import_module(f"mlpo.stages.{name}").run(_params(), *arguments)
+    from mlpo.training.launch import launch, wants_launch
+
+    params = _params()
+    if name in TRAINED_TOGETHER and wants_launch(params.runtime):
+        from mlpo.layout import WORK
+
+        sys.exit(launch(["mlpo.cli", name], params.runtime, WORK / "training" / f"{name}-processes"))
+    importlib.import_module(f"mlpo.stages.{name}").run(params, *arguments)
 
 
 def _evaluate_again(version: str) -> None:

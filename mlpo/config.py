@@ -447,6 +447,8 @@ class RuntimeConfig(Section):
     """Ray workers that make the proposals; null makes them in the stage's own process."""
     micro_batch_tokens: int = Field(4096, ge=64)
     """Token budget of one packed training row."""
+    processes: int = Field(1, ge=1, le=1024)
+    """Processes of this machine that train together, one a GPU; each holds all weights and does its share of a step."""
 
 
 class Params(Section):

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,12 +20,16 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from mlpo.config import ConfigError
 from mlpo.models.load import choose_device
+from mlpo.training.launch import LOGS, process_log
 
 T = TypeVar("T")
 
-LOGS = "MLPO_RANK_LOGS"
-"""Environment variable: the folder where processes other than the first write what they say."""
+PATIENCE = timedelta(days=1)
+"""The others wait for the first while it asks agents. One that ends is seen at once, by the launcher."""
+SHARED_OUT = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
+"""Ways of accelerate's to hold a part of the weights in each process."""
 
 
 class LostProcessError(ConnectionError):
@@ -114,22 +119,25 @@ def join_ranks(device: str) -> Ranks:
 
     Args:
         device: as in `runtime.device`; "cuda" then means one GPU for each process.
+    Raises:
+        ConfigError: the launcher is set up to share the weights out.
     """
+    for plan in SHARED_OUT:
+        if os.environ.get(f"ACCELERATE_USE_{plan}", "false").lower() == "true":
+            raise ConfigError(
+                f"accelerate is set up for {plan}, but each process of a training holds all weights; set it up for "
+                "plain data parallelism, and train adapters (lora) if that is too much memory"
+            )
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return ALONE
     rank = int(os.environ["RANK"])
     if rank and (folder := os.environ.get(LOGS)):
-        _write_into(rank_log(Path(folder), rank))
+        _write_into(process_log(Path(folder), rank))
     torch.multiprocessing._prctl_pr_set_pdeathsig(signal.SIGTERM)  # type: ignore[attr-defined] # end with the launcher
     from accelerate import PartialState
 
-    state = PartialState(cpu=choose_device(device).type == "cpu")
+    state = PartialState(cpu=choose_device(device).type == "cpu", timeout=PATIENCE)
     return Ranks(rank, state.num_processes, state.device)
-
-
-def rank_log(folder: Path, rank: int) -> Path:
-    """Where the process of this rank writes what it says."""
-    return folder / f"process-{rank}.log"
 
 
 def _write_into(file: Path) -> None:
