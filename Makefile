@@ -2,6 +2,7 @@
 # make test [ALL=1]   fast tests, or all      make lint      style, types, import rings
 # make prefect        Prefect's UI            make worker    deployments, and the worker that runs them (gpu-worker: pool gpu)
 # make mlflow         MLflow's UI           make bench     ours against TRL and generate (BENCH="--quick", "--help")
+# make docs           the tables, pictures and transcripts of README and docs/ again
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,6 +14,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 SEED ?=
 BENCH ?=
+QUESTION ?= continent of Austria
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
@@ -23,7 +25,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS ?= 120
 
-.PHONY: run test lint prefect deploy worker gpu-worker mlflow bench install
+.PHONY: docs run test lint prefect deploy worker gpu-worker mlflow bench install
 run: install
 	mlpo run $(if $(SEED),--seed $(SEED))
 
@@ -55,6 +57,14 @@ worker: deploy
 
 gpu-worker: deploy
 	prefect worker start --pool gpu --type process
+
+# What the README and docs/ show, from this checkout's results and those of other seeds beside it.
+docs: install
+	mlpo report
+	mlpo pool . $(wildcard .mlpo/worktrees/*) --markdown --picture docs/accuracy.png
+	printf '# One question, every strategy\n\nMade by `make docs`: `mlpo inspect transcripts all --question "%s"`.\n\n' "$(QUESTION)" > docs/transcripts.md
+	mlpo inspect transcripts all --question "$(QUESTION)" >> docs/transcripts.md
+	chromium --headless --no-sandbox --hide-scrollbars --window-size=1280,960 --screenshot=docs/report.png "file://$(CURDIR)/data/report/report.html"
 
 mlflow: install
 	@echo "MLflow: http://127.0.0.1:5000"

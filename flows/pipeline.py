@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from uuid import UUID
 
 from prefect import State, flow
 from prefect.artifacts import (
+    create_image_artifact,
     create_link_artifact,
     create_progress_artifact,
     create_table_artifact,
@@ -27,7 +29,7 @@ from flows.process import ends_with_parent, ends_with_worker
 from flows.stage import Share, StageFailedError, run_stage
 from mlpo.checkout import checkout_for
 from mlpo.config import ConfigError, load_params
-from mlpo.layout import METRICS, PARAMS, TIMINGS
+from mlpo.layout import METRICS, PARAMS, PLOTS, TIMINGS
 from mlpo.overrides import merge
 from mlpo.report.table import difference_cells, print_table, strategy_cells
 
@@ -91,12 +93,16 @@ def _bring_up_to_date(folder: Path, only: list[StageName] | None) -> State[Any]:
 
 
 def _show_results(folder: Path) -> None:
-    """The report's two tables as artifacts, a row per strategy and a row per rival, and a link to the run in MLflow."""
+    """The report's two tables and its plots as artifacts, and a link to the run in MLflow."""
     if metrics := _read(folder / METRICS):
         where = f"`{folder / METRICS}`"
         confidence = load_params(folder / PARAMS).evaluate.confidence
         create_table_artifact(strategy_cells(metrics, confidence), key="results", description=where)
         create_table_artifact(difference_cells(metrics, confidence), key="differences", description=where)
+    for plot in sorted((folder / PLOTS).glob("*.png")):
+        key = f"plot-{plot.stem.replace('_', '-')}"  # a data URI: the UI needs no server that has the file
+        data = base64.b64encode(plot.read_bytes()).decode()
+        create_image_artifact(f"data:image/png;base64,{data}", key=key, description=f"`{plot}`")
     if timings := _read(folder / TIMINGS):
         server = os.environ.get("MLFLOW_TRACKING_URI", "")
         server = server if server.startswith("http") else "http://127.0.0.1:5000"  # where `make mlflow` opens it

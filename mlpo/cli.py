@@ -205,11 +205,13 @@ def pool(
     places: Annotated[
         list[Path], typer.Argument(metavar="CHECKOUT...", help="Evaluated checkouts, or their metrics.json.")
     ],
+    markdown: Annotated[bool, typer.Option("--markdown", help="As in the README.")] = False,
+    picture: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the accuracies, too.")] = None,
 ) -> None:
     """Several seeds as one result: accuracies and differences, averaged inside a problem, then over problems."""
     from mlpo.stages import pool as stage
 
-    stage.run(_params(), places)
+    stage.run(_params(), places, markdown=markdown, picture=picture)
 
 
 @app.command()
@@ -229,13 +231,14 @@ def params() -> None:
 
 @inspect_app.command("transcripts")
 def inspect_transcripts(
-    strategy: Annotated[str, typer.Argument(help="A name in metrics.json, such as leader or debate.")],
+    strategy: Annotated[str, typer.Argument(help="A name in metrics.json, such as leader or debate; or all.")],
     number: Annotated[int, typer.Option(min=1, help="How many.")] = 1,
+    question: Annotated[str, typer.Option(metavar="WORDS", help="Only questions that hold these words.")] = "",
 ) -> None:
-    """What a strategy did for test problems: who said what, what was read in it, what it cost."""
+    """What a strategy did for test problems, as Markdown: who said what, what was read in it, what it cost."""
     from mlpo.stages import transcripts
 
-    transcripts.run(strategy, number)
+    transcripts.run(strategy, number, question)
 
 
 @inspect_app.command("demonstrations")

@@ -4,7 +4,7 @@ from mlpo.report.browser import browser_data, choose_cases
 from mlpo.report.files import replace_file, write_plots
 from mlpo.report.gallery import Plot, plots
 from mlpo.report.page import page
-from mlpo.report.pooled import print_pooled
+from mlpo.report.pooled import pooled_markdown, pooled_png, print_pooled
 from mlpo.report.table import difference_cells, print_table, readme_table, strategy_cells
 from mlpo.report.training_plots import read_curve
 
@@ -15,6 +15,8 @@ __all__ = [
     "difference_cells",
     "page",
     "plots",
+    "pooled_markdown",
+    "pooled_png",
     "print_pooled",
     "print_table",
     "read_curve",

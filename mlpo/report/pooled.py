@@ -1,4 +1,4 @@
-"""The table of several runs pooled by problem: accuracies, the spread over runs, the leader's differences."""
+"""Several runs pooled by problem, as table, Markdown and picture: accuracies, spread over runs, differences."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.text import Text
 
+from mlpo.method.baselines import ORACLE
 from mlpo.method.metrics import Difference
-from mlpo.report.rows import DifferenceRow, in_reading_order, percent, strategy_label
-from mlpo.report.table import MARKS, WIDTH_OF_A_LOG, framed
+from mlpo.report.drawing import png
+from mlpo.report.rows import DifferenceRow, StrategyRow, in_reading_order, percent, strategy_label
+from mlpo.report.strategy_plots import draw_accuracies
+from mlpo.report.table import MARKS, WIDTH_OF_A_LOG, framed, markdown_table
+from mlpo.types import LEADER
 
 
 class PooledRow(NamedTuple):
@@ -37,12 +41,43 @@ def print_pooled(
     table = framed(f"{rows[0].accuracy.n} test problems, {num_runs} runs pooled by problem", "strategy")
     for header in ("accuracy", f"{level} interval", "runs: low\nto high", "leader\nminus", f"{level} interval", ""):
         table.add_column(header, justify="right", no_wrap=True)
-    for name in in_reading_order(row.name for row in rows):
-        [row] = [row for row in rows if row.name == name]
+    for row in _ordered(rows):
         spread = f"{min(row.by_run):.3f} {max(row.by_run):.3f}"
         cells = (f"{row.accuracy.difference:.3f}", _interval(row.accuracy, ""), spread, *_lead(row))
-        table.add_row(*(Text(cell) for cell in (strategy_label(name), *cells)))
+        table.add_row(*(Text(cell) for cell in (strategy_label(row.name), *cells)))
     (console or Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_LOG)).print(table)
+
+
+def pooled_markdown(rows: Sequence[PooledRow], *, confidence: float = 0.95) -> str:
+    """The same table as Markdown, as the README has it."""
+    level = percent(confidence)
+    header = ("strategy", "accuracy", f"{level} interval", "runs: low to high", "leader + team minus it")
+    cells = []
+    for row in _ordered(rows):
+        label = f"{strategy_label(row.name)}{' (upper bound on picking)' if row.name == ORACLE else ''}"
+        spread = f"{min(row.by_run):.3f} to {max(row.by_run):.3f}"
+        numbers = (f"{row.accuracy.difference:.3f}", _interval(row.accuracy, ""), spread, *_lead(row)[:2])
+        cells.append((f"**{label}**" if row.name == LEADER else label, *numbers))
+    return f"{markdown_table((*header, f'{level} interval'), cells)}\n"
+
+
+def pooled_png(rows: Sequence[PooledRow], *, num_runs: int, confidence: float = 0.95) -> bytes:
+    """Every strategy's pooled accuracy with its interval, and a tick for each run."""
+    drawn = [
+        StrategyRow(
+            row.name, strategy_label(row.name), row.accuracy.difference, *row.accuracy.interval, row.accuracy.n,
+            0.0, 0.0, 0.0, 0.0, upper_bound=row.name == ORACLE,
+        )
+        for row in _ordered(rows)
+    ]  # fmt: skip
+    by_run = {row.name: row.by_run for row in rows}
+    label = f"accuracy, {percent(confidence)} interval; dots: {num_runs} runs"
+    return png(lambda: draw_accuracies(drawn, label, by_run))
+
+
+def _ordered(rows: Sequence[PooledRow]) -> list[PooledRow]:
+    by_name = {row.name: row for row in rows}
+    return [by_name[name] for name in in_reading_order(by_name)]
 
 
 def _lead(row: PooledRow) -> tuple[str, str, str]:

@@ -42,13 +42,25 @@ def look_of(name: str) -> Look:
 
 def accuracy_plot(metrics: Mapping[str, Any], *, confidence: float = 0.95) -> Figure:
     """Every strategy's accuracy with its interval; the oracle as a line nobody's choice can pass."""
-    rows = [row for row in strategy_rows(metrics) if not row.upper_bound]
-    bounds = [row for row in strategy_rows(metrics) if row.upper_bound]
+    rows = strategy_rows(metrics)
+    return draw_accuracies(rows, f"accuracy, {percent(confidence)} interval, n = {rows[0].n}")
+
+
+def draw_accuracies(
+    every: Sequence[StrategyRow], label: str, by_run: Mapping[str, Sequence[float]] | None = None
+) -> Figure:
+    """One line a strategy, upper bounds as dashed lines.
+
+    Args:
+        by_run: strategy -> accuracies of single runs, drawn as small dots.
+    """
+    rows, bounds = [r for r in every if not r.upper_bound], [r for r in every if r.upper_bound]
     figure, axes = new_figure(0.7 + ROW * len(rows))
     for place, row in enumerate(reversed(rows)):
-        look = look_of(row.name)
+        look, runs = look_of(row.name), (by_run or {}).get(row.name, ())
         axes.plot([row.low, row.high], [place, place], color=look.colour, linewidth=2, solid_capstyle="round")
         axes.plot(row.accuracy, place, look.marker, color=look.colour, markersize=7, clip_on=False)
+        axes.plot(runs, [place - 0.28] * len(runs), ".", color=look.colour, markersize=4, zorder=5)
         axes.annotate(
             f"{row.accuracy:.2f}", (row.high, place), (6, 0), textcoords="offset points", va="center",
             bbox={"facecolor": LIGHT.surface, "edgecolor": "none", "pad": 1},
@@ -61,8 +73,8 @@ def accuracy_plot(metrics: Mapping[str, Any], *, confidence: float = 0.95) -> Fi
         )  # fmt: skip
     axes.set_yticks(range(len(rows)), [row.label for row in reversed(rows)])
     axes.set_ylim(-0.6, len(rows) - 0.4)
-    axes.set_xlim(-0.02, min(1.0, max(row.high for row in (*rows, *bounds)) + 0.08))
-    axes.set_xlabel(f"accuracy, {percent(confidence)} interval, n = {rows[0].n}")
+    axes.set_xlim(-0.02, min(1.0, max(row.high for row in every) + 0.08))
+    axes.set_xlabel(label)
     axes.grid(visible=True, axis="x")
     return figure
 

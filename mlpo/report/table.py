@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -120,6 +120,11 @@ def _interval(row: StrategyRow | DifferenceRow, *, signed: bool = False) -> str:
     return f"[{row.low:{form}}, {row.high:{form}}]"
 
 
+def markdown_table(header: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
+    """Markdown, the first column to the left and numbers to the right."""
+    aligned = "|".join(["---", *["---:"] * (len(header) - 1)])
+    return "\n".join([f"| {' | '.join(header)} |", f"|{aligned}|", *(f"| {' | '.join(row)} |" for row in rows)])
+
+
 def _markdown(rows: Sequence[Mapping[str, str]]) -> str:
-    header, aligned = " | ".join(rows[0]), "|".join(["---", *["---:"] * (len(rows[0]) - 1)])
-    return "\n".join([f"| {header} |", f"|{aligned}|", *(f"| {' | '.join(row.values())} |" for row in rows)])
+    return markdown_table(list(rows[0]), (row.values() for row in rows))

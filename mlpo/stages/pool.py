@@ -16,20 +16,30 @@ from mlpo.store import read_jsonl
 from mlpo.types import LEADER, Problem, Transcript
 
 
-def run(params: Params, places: Sequence[Path]) -> None:
+def run(params: Params, places: Sequence[Path], *, markdown: bool = False, picture: Path | None = None) -> None:
     """Print every strategy's accuracy over all runs, and the leader's differences from it.
 
     Args:
         places: checkouts or worktrees, or the metrics.json in them; each was evaluated.
+        picture: where to draw the accuracies, as PNG.
     Raises:
         ConfigError: a place holds no evaluation, or its transcripts are of other problems.
     """
-    runs = [read_scores(checkout_of(place)) for place in places]
+    checkouts = [checkout_of(place) for place in places if place.suffix != ".lock"]  # `.mlpo/worktrees/*` has some
+    runs = [read_scores(checkout) for checkout in checkouts]
+    if not runs:
+        raise ConfigError("mlpo pool: no checkout among the places; name one that was evaluated")
     everywhere = [name for name in runs[0] if all(name in run for run in runs)]
     if LEADER not in everywhere:
         raise ConfigError(f"strategy {LEADER} is not in every evaluation; run `mlpo evaluate` where it is missing")
     rows = [_row(params, name, [run[name] for run in runs], [run[LEADER] for run in runs]) for name in everywhere]
-    report.print_pooled(rows, num_runs=len(runs), confidence=params.evaluate.confidence)
+    confidence = params.evaluate.confidence
+    if markdown:
+        print(report.pooled_markdown(rows, confidence=confidence), end="")
+    else:
+        report.print_pooled(rows, num_runs=len(runs), confidence=confidence)
+    if picture:
+        report.replace_file(picture, report.pooled_png(rows, num_runs=len(runs), confidence=confidence))
     if left_out := sorted({name for run in runs for name in run} - set(everywhere)):
         print(f"not in every evaluation and left out: {', '.join(left_out)}")
 

@@ -47,6 +47,21 @@ def test_runs_are_pooled_by_problem(places: list[Path], params: Params, capsys: 
     assert "left out: debate" in shown
 
 
+def test_a_lock_beside_a_worktree_is_no_run_and_markdown_and_picture_say_the_same(
+    places: list[Path], params: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pool.run(params, [*places, tmp_path / "one.lock"], markdown=True, picture=tmp_path / "docs" / "accuracy.png")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        "| strategy | accuracy | 95 % interval | runs: low to high | leader + team minus it | 95 % interval |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    assert lines[2].startswith("| majority vote | 0.833 | [")
+    assert lines[3].startswith("| **MLPO leader + team** | 0.750 | [")
+    assert "| 0.500 to 1.000 |" in lines[3]
+    assert (tmp_path / "docs" / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_what_cannot_be_pooled_is_named(places: list[Path], params: Params, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none/data/evaluation: no transcripts; run `mlpo evaluate` there"):
         pool.run(params, [tmp_path / "none"])

@@ -6,11 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from mlpo.config import ConfigError
+from mlpo.config import RIVALS, ConfigError
 from mlpo.layout import TEST_PROBLEMS, transcripts_of
 from mlpo.stages import transcripts
 from mlpo.store import write_jsonl_atomic
 from mlpo.types import LEADER, Completion, Problem, Round, Transcript
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "transcripts.md"
+
+
+def test_the_documentation_shows_every_strategy() -> None:
+    shown = {line.strip("`") for line in EXAMPLES.read_text(encoding="utf-8").splitlines() if line.startswith("`")}
+    others = {"majority_vote", "self_consistency", "untrained_leader", "sft_leader", "leader", "leader_solo"}
+    assert shown >= {*RIVALS, *others}
 
 
 @pytest.fixture
@@ -49,6 +57,21 @@ def test_texts_cannot_leave_their_line(evaluated: None, capsys: pytest.CaptureFi
 def test_as_many_are_shown_as_asked_for(evaluated: None, capsys: pytest.CaptureFixture[str]) -> None:
     transcripts.run("debate", 5)
     assert capsys.readouterr().out.endswith("- debate: no answer, wrong; 0 generations, 0 tokens\n\n")
+
+
+def test_all_strategies_answer_the_question_that_was_asked_for(
+    evaluated: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_jsonl_atomic(
+        transcripts_of("leader"), [Transcript("p1", "leader", (), "2"), Transcript("p2", "leader", (), "3")]
+    )
+    transcripts.run("all", 1, "2 + 1")
+    assert capsys.readouterr().out.split("\n\n") == [
+        "## debate", "`debate`", "**2 + 1?** (right: 3)", "- debate: no answer, wrong; 0 generations, 0 tokens",
+        "## MLPO leader + team", "`leader`", "**2 + 1?** (right: 3)", "- leader: 3, right; 0 generations, 0 tokens", "",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match=r"test\.jsonl: no question holds '5 \+ 5'"):
+        transcripts.run("all", 1, "5 + 5")
 
 
 def test_a_strategy_that_was_not_played_is_named_with_one_like_it(evaluated: None) -> None:
