@@ -166,6 +166,18 @@ def test_commit_dirtiness_and_flow_run_are_tags(
     assert (read(clean).data.tags["mlpo.git.dirty"], read(dirty).data.tags["mlpo.git.dirty"]) == ("false", "true")
 
 
+def test_a_run_of_a_study_and_its_pipeline_bear_study_and_variant(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLPO_STUDY", "default")
+    monkeypatch.setenv("MLPO_VARIANT", "no_sft")
+    with stage_run("evaluate", PARAMS) as run:
+        pass
+    for run_id in (run.run_id, run.parent_id):
+        tags = read(run, run_id).data.tags
+        assert (tags["mlpo.study"], tags["mlpo.variant"]) == ("default", "no_sft")
+
+
 def test_metrics_artifacts_and_results_land_on_the_right_runs(checkout: Path, connection: Connection) -> None:
     (checkout / "rollouts.txt").write_text("y", encoding="utf-8")
     with stage_run("train_mlpo", PARAMS) as run:
