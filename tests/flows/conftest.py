@@ -105,7 +105,7 @@ class Prefect:
             response = httpx.request(method, self.url + path, timeout=120, **more)
             return None if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else response
 
-        answer: httpx.Response = eventually(ask)
+        answer: httpx.Response = eventually(ask, 600)
         return answer.raise_for_status().json()
 
     def deploy(self, checkout: Path, name: str) -> None:
