@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlpo import report
-from mlpo.agents.local import LocalModels
 from mlpo.agents.shelf import Models
 from mlpo.config import Params
 from mlpo.layout import (
@@ -25,6 +24,7 @@ from mlpo.stages.clock import all_timings, stage_clock
 from mlpo.stages.costs import strategy_seconds, usage, write_timings
 from mlpo.stages.progress import progress
 from mlpo.stages.report import with_texts, write_page, write_plots
+from mlpo.stages.team_models import team_models
 from mlpo.store import write_json_atomic
 from mlpo.tracking.runs import StageRun, stage_run
 from mlpo.tracking.traces import log_transcripts
@@ -48,7 +48,7 @@ def run(params: Params, *, models: Models | None = None) -> None:
         stage_run("evaluate", params, inputs=INPUTS, outputs=[TRANSCRIPTS, METRICS]) as tracked,
     ):
         with progress("evaluate", arena.num_completions, unit="completions") as advance:
-            source = models or LocalModels(params.runtime)
+            source = models or team_models(params)
             graded, dead = play(params, arena, source, ledger=clock.ledger, on_done=advance)
         metrics = metrics_of(params, arena, graded) | {"dead_agents": dead_agents(dead, graded)}
         write_json_atomic(METRICS, metrics)

@@ -1,8 +1,9 @@
 """A study as steps: every (variant, seed) is a run, and what two runs have in common is a step of the first of them.
 
 A DVC stage's fingerprint is what dvc.yaml says it depends on: its parameters and the fingerprints of what it reads. The
-first run with a fingerprint owns the stage; later ones take its outputs over (`dvc.lock` and the shared cache say
-what they are). DVC's own run cache would not: it leaves out stages whose outputs persist, which are all expensive ones.
+first run with a fingerprint owns the stage; later ones take its outputs over (`dvc.lock` and the shared cache say what
+they are). DVC's run cache alone would not do: of two runs at work it lets both compute what they share, and a run that
+evaluates another's leader takes what its own parameters would not give.
 """
 
 from __future__ import annotations
