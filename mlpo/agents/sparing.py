@@ -1,4 +1,4 @@
-"""A backend that answers for a dead model with failures, for a while, and then asks it again."""
+"""A backend that answers for a model that is dead, or refuses all, with failures, and asks it again after a while."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from mlpo.agents.backend import Backend, DeadModelError, OnAnswer, failed
+from mlpo.config import ConfigError
 from mlpo.types import Completion, Request
 
 REST_SECONDS = 30.0
-"""A model found dead is left alone for so long."""
+"""A model that could not answer is left alone for so long."""
 
 
 class SparingBackend:
-    """Asks `inner` and, where that is dead, answers at once that it is."""
+    """Asks `inner` and, where that can't answer, says so of every request, at once."""
 
     def __init__(self, inner: Backend, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._inner = inner
@@ -26,12 +27,12 @@ class SparingBackend:
         self._inner.check(requests)
 
     def generate(self, requests: Sequence[Request], on_answer: OnAnswer | None = None) -> list[Completion]:
-        """Answer every request; those of a dead model come back failed."""
+        """Answer every request; those of a model that is dead or refuses all come back failed."""
         if self._clock() >= self._dead_until:
             try:
                 return self._inner.generate(requests, on_answer)
-            except DeadModelError as dead:
-                self._dead_until, self._reason = self._clock() + REST_SECONDS, str(dead)
+            except (DeadModelError, ConfigError) as error:
+                self._dead_until, self._reason = self._clock() + REST_SECONDS, str(error)
         return [failed(request, self._reason) for request in requests]
 
     def close(self) -> None:

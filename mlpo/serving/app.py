@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
 from mlpo.config import ServeConfig
-from mlpo.serving.asked import MODELS, BadRequestError, Question, read_question
+from mlpo.serving.asked import MODELS, BadRequestError, Question, read_question, unknown_model
 from mlpo.serving.desk import BusyError, Desk
 from mlpo.serving.events import Done, Event, Refused
 from mlpo.serving.replies import Reply, sse
@@ -80,36 +80,29 @@ class Asked:
         return event
 
 
-def make_app(config: ServeConfig, desk: Desk, traces: ServedTraces, *, key: str | None, lifespan: Lifespan) -> FastAPI:
+def make_app(
+    title: str, config: ServeConfig, desk: Desk, traces: ServedTraces, *, key: str | None, lifespan: Lifespan
+) -> FastAPI:
     """The application.
 
     Args:
         key: what clients must send as a bearer token; None asks for none.
-        lifespan: runs beside it; it closes `desk`.
+        lifespan: runs beside it.
     """
-    app = FastAPI(title="MLPO", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
 
-    @app.middleware("http")
-    async def guard(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        if key is not None and request.url.path.startswith("/v1/"):
-            sent = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(sent.encode(), key.encode()):
-                told = "the key is missing or wrong; send the header Authorization: Bearer KEY"
-                return refusal(Refused(401, "invalid_api_key", told))
-        return await call_next(request)
+    def keyed(request: Request) -> None:
+        sent = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if key is not None and not hmac.compare_digest(sent.encode(), key.encode()):
+            told = "the key is missing or wrong; send the header Authorization: Bearer KEY"
+            raise BadRequestError(Refused(401, "invalid_api_key", told))
 
-    @app.exception_handler(404)
-    @app.exception_handler(405)
-    async def nowhere(request: Request, error: Exception) -> Response:
-        told = f"there is no {request.method} {request.url.path}; see / and /v1/chat/completions"
-        return refusal(Refused(getattr(error, "status_code", 404), "not_found", told))
+    openai = APIRouter(prefix="/v1", dependencies=[Depends(keyed)])
 
-    @app.post("/v1/chat/completions")
+    @openai.post("/chat/completions")
     async def complete(request: Request) -> Response:
         try:
             asked = _take(read_question(await _body(request), config), config, desk, traces)
-        except BadRequestError as error:
-            return refusal(error.refused)
         except BusyError:
             told = f"{config.max_waiting} questions wait already; try again, or raise serve.max_waiting"
             return refusal(Refused(429, "queue_full", told))
@@ -118,16 +111,27 @@ def make_app(config: ServeConfig, desk: Desk, traces: ServedTraces, *, key: str 
             return StreamingResponse(_stream(asked), media_type="text/event-stream", headers=headers)
         return await _unless_gone(request, _whole(asked))
 
-    @app.get("/v1/models")
+    @openai.get("/models")
     async def models() -> Response:
         return JSONResponse({"object": "list", "data": [_model(name, desk, config) for name in MODELS]})
 
-    @app.get("/v1/models/{name}")
+    @openai.get("/models/{name}")
     async def model(name: str) -> Response:
         if name not in MODELS:
-            told = f"model {name!r} does not exist; there are {' and '.join(MODELS)}"
-            return refusal(Refused(404, "model_not_found", told, "model"))
+            raise BadRequestError(unknown_model(name))
         return JSONResponse(_model(name, desk, config))
+
+    app.include_router(openai)
+
+    @app.exception_handler(BadRequestError)
+    async def mistaken(_: Request, error: BadRequestError) -> Response:
+        return refusal(error.refused)
+
+    @app.exception_handler(404)
+    @app.exception_handler(405)
+    async def nowhere(request: Request, error: HTTPException) -> Response:
+        told = f"there is no {request.method} {request.url.path}; see / and /v1/chat/completions"
+        return refusal(Refused(error.status_code, "not_found", told))
 
     @app.get("/health")
     async def health() -> Response:

@@ -111,9 +111,7 @@ def read_question(raw: object, config: ServeConfig) -> Question:
         raise _bad("the body must be a JSON object with model and messages", None)
     body = _checked(_without_neutral(raw))
     if body.model not in MODELS:
-        known = " and ".join(MODELS)
-        told = Refused(404, "model_not_found", f"model {body.model!r} does not exist; there are {known}", "model")
-        raise BadRequestError(told)
+        raise BadRequestError(unknown_model(body.model))
     if body.num_rounds is not None and body.num_rounds > config.max_rounds:
         raise _bad(f"num_rounds: {body.num_rounds} is over this server's {config.max_rounds}; lower it", "num_rounds")
     last = body.messages[-1]
@@ -135,6 +133,12 @@ def read_question(raw: object, config: ServeConfig) -> Question:
         transcript=body.transcript,
         ignored_messages=len(body.messages) - 1,
     )
+
+
+def unknown_model(name: str) -> Refused:
+    """There is no model of this name."""
+    told = f"model {name!r} does not exist; there are {' and '.join(MODELS)}"
+    return Refused(404, "model_not_found", told, "model")
 
 
 def _without_neutral(raw: dict[str, Any]) -> dict[str, Any]:

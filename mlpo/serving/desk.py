@@ -11,9 +11,8 @@ import threading
 from collections import deque
 from concurrent.futures import Future
 
-from mlpo.agents.backend import TransientError
 from mlpo.agents.runner import Lockstep
-from mlpo.config import ConfigError, ServeConfig
+from mlpo.config import ServeConfig
 from mlpo.serving.champion import Champion, Shelf, seat_team
 from mlpo.serving.events import Refused
 from mlpo.serving.ticket import Listeners, Ticket, watched
@@ -63,8 +62,9 @@ class Desk:
 
     @property
     def num_waiting(self) -> int:
-        """Questions that were not begun yet."""
-        return len(self._waiting)
+        """Questions that were not begun yet and that somebody still waits for."""
+        with self._news:
+            return sum(not ticket.left for ticket, _ in self._waiting)
 
     @property
     def num_running(self) -> int:
@@ -123,7 +123,7 @@ class Desk:
             champion, seated = self._arriving.popleft()
             try:
                 seat_team(champion, self._team_shelf, self._config)
-            except (ConfigError, TransientError) as error:  # the one before goes on
+            except Exception as error:  # noqa: BLE001 - told to who seats it; the one before goes on
                 champion.close()
                 seated.set_exception(error)
                 continue
@@ -180,7 +180,8 @@ class Desk:
 
     def _let_go(self) -> None:
         """Close versions that are neither champion nor wanted by a question."""
-        wanted = {id(champion) for _, champion in self._waiting} | {id(self._champion)}
+        with self._news:
+            wanted = {id(champion) for _, champion in self._waiting} | {id(self._champion)}
         for table in [t for t in self._tables if not t.tickets and id(t.champion) not in wanted]:
             self._tables.remove(table)
             table.champion.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,7 +14,6 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 import uvicorn
 from fastapi import FastAPI
 
-from mlpo.agents.backend import TransientError
 from mlpo.agents.local import LocalModels
 from mlpo.config import ConfigError, Params, ServeConfig
 from mlpo.serving.app import make_app
@@ -34,6 +34,7 @@ def run(params: Params) -> None:
     Raises:
         ConfigError: there is no champion, its team can't be had, the port is taken or the key is not set.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn passes it on when it has shut down
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     with listen(params.serve) as listener, service(params) as app:
         host, port = listener.getsockname()[:2]
@@ -87,7 +88,9 @@ def service(params: Params, models_for: ModelsFor | None = None) -> Iterator[Fas
         raise ConfigError("no leader is champion yet; run the pipeline, or promote a version")
     desk = Desk(params.serve, Shelf(source(None), max_loaded=params.runtime.max_loaded_models), listeners)
     try:
-        desk.seat(open_version(version)).result()
+        champion = open_version(version)
+        desk.seat(champion).result()
+        title = f"leader version {version} with {', '.join(champion.agents)}"
 
         @asynccontextmanager
         async def follow(_: FastAPI) -> AsyncIterator[None]:
@@ -100,7 +103,7 @@ def service(params: Params, models_for: ModelsFor | None = None) -> Iterator[Fas
                     await following
 
         with ServedTraces(connection, params.serve.trace_share) as traces:
-            yield make_app(params.serve, desk, traces, key=key, lifespan=follow)
+            yield make_app(title, params.serve, desk, traces, key=key, lifespan=follow)
     finally:
         desk.close()
 
@@ -119,10 +122,10 @@ async def _follow(
                 await asyncio.wrap_future(desk.seat(await asyncio.to_thread(open_version, version)))
                 print(f"leader version {version} has taken over from version {serving}", flush=True)
             told = ""
-        except (ConfigError, TransientError, OSError) as error:  # the version in place serves on
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the version in place serves on
             if str(error) != told:
                 told = str(error)
-                LOG.warning("the champion can't be followed, serving on as before: %s", told)
+                LOG.warning("the new champion can't be served, so the one before goes on: %s", told)
 
 
 def _key(config: ServeConfig) -> str | None:

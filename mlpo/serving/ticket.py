@@ -25,8 +25,8 @@ class Ticket:
         """Nobody waits any more: its client is gone, or its time is up."""
         self.num_drafts = 0
         """Rounds that have ended."""
-        self.times_ns: list[int] = [time.time_ns()]
-        """When it was asked, and then when each of its answers came: the team's, the leader's, and so on."""
+        self.times_ns: list[int] = []
+        """When it was begun, and then when each of its answers came: the team's, the leader's, and so on."""
 
 
 class Listeners:
@@ -67,6 +67,7 @@ def watched(
 ) -> StrategyRun:
     """Play `run` as it is, and tell the ticket what happens. Where it can't go on, it alone ends, with the reason."""
     completions: list[Completion] | None = None
+    ticket.times_ns.append(time.time_ns())
     while True:
         try:
             requests = next(run) if completions is None else run.send(completions)

@@ -77,6 +77,15 @@ def test_a_batch_answers_as_one_by_one_and_in_order(loaded: LoadedModel) -> None
     assert len({c.text for c in together}) > 3
 
 
+def test_each_completion_is_heard_to_grow_in_the_name_of_who_asked(loaded: LoadedModel) -> None:
+    heard: dict[Request, list[str]] = {}
+    backend = LocalBackend(loaded, 256, on_text=lambda asked, text: heard.setdefault(asked, []).append(text()))
+    wanted = [request("lima ?"), request("b c ?", model="number"), request("a ?", temperature=1.0), request("b ?")]
+    for asked, completion in zip(wanted, backend.generate(wanted), strict=True):
+        assert heard[asked][-1] == completion.text
+        assert len(heard[asked]) == completion.completion_tokens
+
+
 def test_a_prompt_longer_than_the_context_is_refused_before_anything_runs(loaded: LoadedModel) -> None:
     ended: list[int] = []
     backend = LocalBackend(loaded, 256, on_batch=ended.append)

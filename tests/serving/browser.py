@@ -2,7 +2,7 @@
 
     python -m tests.serving.browser URL QUESTION FILE.png
 
-asks the page at URL and keeps a picture of it: how docs/serve.png was made.
+asks the page of `mlpo serve` at URL and keeps a small picture of the answer.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Tab:
         end = time.monotonic() + WAIT_SECONDS
         while not self.value(expression):
             assert time.monotonic() < end, f"never true: {expression}\n{self.value('document.body.innerText')}"
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     def open(self, url: str, *, width: int, dark: bool = False) -> None:
         """Go to a page, in a window of this width."""

@@ -49,7 +49,7 @@ def params() -> Params:
         "team": {"adder": dict(agent), "guesser": dict(agent)},
         "prepare": {"families": ["sum"]},
         "evaluate": {"bootstrap_samples": 200},
-        "serve": {"port": 0, "poll_seconds": 0.05, "max_seconds": 30, "trace_share": 0},
+        "serve": {"port": 0, "poll_seconds": 0.05, "max_seconds": 300, "trace_share": 0},
     }
     return parse_params(raw)
 
@@ -121,5 +121,5 @@ def url(params: Params, with_champion: Path, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="module")
 def client(url: str) -> Iterator[OpenAI]:
     """The official client."""
-    with OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=60) as opened:
+    with OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=300) as opened:
         yield opened

@@ -86,7 +86,7 @@ def test_a_stream_with_its_transcript_tells_each_round(client: OpenAI) -> None:
     assert [each["thinking"] for each in told if each.get("event") == "words"][:2] == ["adder", "adder says"]
 
 
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("stream", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_fifty_at_a_time_each_get_their_own_answer_in_few_batches(serve: Serve, stream: bool) -> None:
     opened: list[ScriptedModels] = []
 
@@ -107,7 +107,7 @@ def test_fifty_at_a_time_each_get_their_own_answer_in_few_batches(serve: Serve, 
         return "".join([chunk.choices[0].delta.content or "" async for chunk in chunks])
 
     async def everyone(url: str) -> list[str | None]:
-        async with AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=60) as client:
+        async with AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=300) as client:
             return await asyncio.gather(*(one(client, number) for number in range(50)))
 
     with serve(models_for=models_for) as url:
@@ -151,7 +151,7 @@ def test_a_key_is_asked_for_where_one_is_named(serve: Serve, params: Params, mon
         pass
     monkeypatch.setenv("LEADER_KEY", "secret")
     with serve(keyed) as url:
-        with OpenAI(base_url=f"{url}/v1", api_key="guess", max_retries=0, timeout=60) as client:
+        with OpenAI(base_url=f"{url}/v1", api_key="guess", max_retries=0, timeout=300) as client:
             with pytest.raises(openai.AuthenticationError):
                 ask(client)
             assert ask(client.with_options(api_key="secret")).choices[0].message.content == "18"
@@ -169,7 +169,7 @@ class Held:
     def reply(self, request: Request) -> str:
         self.questions.append(request.messages[-1].content)
         self.asked.set()
-        assert self.let_go.wait(20)
+        assert self.let_go.wait(300)
         return reply(request)
 
     def models_for(self, on_text: Any) -> ScriptedModels:
@@ -178,15 +178,15 @@ class Held:
 
 def send(url: str, question: str, **more: Any) -> httpx.Response:
     body = {"model": "leader", "messages": [{"role": "user", "content": question}]}
-    return HTTP.post(f"{url}/v1/chat/completions", json=body, timeout=more.pop("timeout", 30))
+    return HTTP.post(f"{url}/v1/chat/completions", json=body, timeout=more.pop("timeout", 300))
 
 
 def until(condition: Any) -> None:
-    for _ in range(500):
+    for _ in range(6000):
         if condition():
             return
         time.sleep(0.01)
-    raise AssertionError("it did not come to that in 5 s")
+    raise AssertionError("it did not come to that in a minute")
 
 
 @pytest.mark.slow
@@ -197,19 +197,19 @@ def test_a_full_queue_is_429_and_a_client_that_left_makes_room(serve: Serve, par
         first: list[httpx.Response] = []
         thread = threading.Thread(target=lambda: first.append(send(url, "1 + 1?")))
         thread.start()
-        assert held.asked.wait(10)
+        assert held.asked.wait(60)
         with pytest.raises(httpx.ReadTimeout):
-            send(url, "2 + 1?", timeout=0.3)  # waits, and leaves
-        until(lambda: state()["waiting"] <= 1)
+            send(url, "2 + 1?", timeout=1)  # waits, and leaves
+        until(lambda: state()["waiting"] == 0)
         second = threading.Thread(target=lambda: first.append(send(url, "3 + 1?")))
         second.start()
-        until(lambda: send(url, "4 + 1?", timeout=5).status_code == 429 if state()["waiting"] else False)
+        until(lambda: state()["waiting"] == 1)
         refused = send(url, "4 + 1?")
         assert (refused.headers["retry-after"], refused.json()["error"]["code"]) == ("1", "queue_full")
         assert HTTP.get(f"{url}/ready").status_code == 503
         held.let_go.set()
-        thread.join(20)
-        second.join(20)
+        thread.join(300)
+        second.join(300)
     assert sorted(r.json()["mlpo"]["answer"] for r in first) == ["2", "4"]
     assert not [question for question in held.questions if question.startswith(("2 +", "4 +"))]
 
@@ -277,11 +277,11 @@ def test_a_new_champion_takes_over_while_questions_run(serve: Serve, params: Par
         old: list[httpx.Response] = []
         thread = threading.Thread(target=lambda: old.append(send(url, "1 + 1?")))
         thread.start()
-        assert held.asked.wait(10)
+        assert held.asked.wait(60)
         make_champion(register_version(params, "w1"))
         time.sleep(0.3)  # it is loaded meanwhile, and waits for the step under way
         held.let_go.set()
-        thread.join(20)
+        thread.join(300)
         until(lambda: HTTP.get(f"{url}/health").json()["version"] == 2)
         new = send(url, "2 + 1?")
     assert (old[0].headers["x-leader-version"], old[0].json()["mlpo"]["answer"]) == ("1", "100")
@@ -302,7 +302,7 @@ def test_a_served_question_is_a_trace_of_the_version(serve: Serve, params: Param
 
     with serve(changed(params, trace_share=1.0)) as url:
         answered = send(url, "17 + 1?")
-        assert send(url, "17 + 1?", timeout=30).status_code == 200
+        assert send(url, "17 + 1?").status_code == 200
     connection = connect()
     model_id = model_id_of(connection, 1)
     with as_global_store(connection):
