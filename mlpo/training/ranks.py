@@ -21,7 +21,6 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from mlpo.config import ConfigError
-from mlpo.models.load import choose_device
 from mlpo.training.launch import LOGS, process_log
 
 T = TypeVar("T")
@@ -136,7 +135,7 @@ def join_ranks(device: str) -> Ranks:
     torch.multiprocessing._prctl_pr_set_pdeathsig(signal.SIGTERM)  # type: ignore[attr-defined] # end with the launcher
     from accelerate import PartialState
 
-    state = PartialState(cpu=choose_device(device).type == "cpu", timeout=PATIENCE)
+    state = PartialState(cpu=device == "cpu" or not torch.cuda.is_available(), timeout=PATIENCE)
     return Ranks(rank, state.num_processes, state.device)
 
 
