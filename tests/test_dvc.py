@@ -93,10 +93,10 @@ def test_what_a_stage_reads_another_one_wrote() -> None:
         written |= outs(name)
 
 
-def test_proposals_and_leaders_survive_a_stage_that_starts_again() -> None:
+def test_every_stage_has_a_run_cache() -> None:
+    # DVC keeps none of a stage with an output that persists (dvc/stage/cache.py), and workers share by it.
     entries = [entry for stage in stages().values() for entry in stage["outs"] if isinstance(entry, Mapping)]
-    persisted = {path for entry in entries for path, settings in entry.items() if settings.get("persist")}
-    assert persisted == {str(path) for path in (layout.proposals_of("${key}"), layout.SFT_LEADER, layout.MLPO_LEADER)}
+    assert not any(settings.get("persist") for entry in entries for settings in entry.values())
 
 
 def test_every_parameter_of_a_stage_exists_and_its_own_section_is_among_them() -> None:

@@ -10,14 +10,15 @@ from typing import NamedTuple
 
 from mlpo.agents.backend import TransientError
 from mlpo.agents.cached import CachedBackend
-from mlpo.agents.local import LocalModels
 from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params
 from mlpo.layout import PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of
 from mlpo.method.rounds import agent_request
 from mlpo.stages.clock import stage_clock
+from mlpo.stages.finished import finished_output
 from mlpo.stages.progress import progress
 from mlpo.stages.team import agent_prompt, sampling_of
+from mlpo.stages.team_models import team_models
 from mlpo.store import CompletionStore, encode_kept, read_jsonl, read_kept, request_key, write_lines_atomic
 from mlpo.tracking.runs import stage_run
 from mlpo.types import Completion, Problem, Request
@@ -53,7 +54,7 @@ def run(params: Params, agent: str, *, models: Models | None = None) -> None:
         closing(_open_store(agent)) as store,
         progress(f"propose@{agent}", total, unit="proposals") as advance,
     ):
-        source = models or LocalModels(params.runtime)
+        source = models or team_models(params)
         config = params.team[agent]
         with closing(ModelShelf(source, store, request_key, ledger=clock.ledger, on_done=advance)) as shelf:
             backend = shelf.backend(config.model, config.revision, config.server, config.quantize)
@@ -88,8 +89,7 @@ def proposal_requests(params: Params, agent: str) -> Iterator[Request]:
 def _open_store(agent: str) -> CompletionStore:
     """The agent's kept completions; those of a finished file count too, as after `dvc pull` in a fresh clone."""
     store = CompletionStore(WORK / "proposals" / f"{agent}.jsonl")
-    finished = proposals_of(agent)
-    if finished.exists():
+    if finished := finished_output(proposals_of(agent)):
         store.update((k, c) for k, c in read_kept(finished) if k not in store and c.finish_reason != "error")
     return store
 
