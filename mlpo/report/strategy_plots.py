@@ -90,7 +90,7 @@ def differences_plot(metrics: Mapping[str, Any], *, confidence: float = 0.95) ->
         axes.plot(row.difference, place, "o", color=colour, markersize=6)
     axes.set_yticks(range(len(rows)), [row.label for row in reversed(rows)])
     axes.set_ylim(-0.6, len(rows) - 0.4)
-    axes.set_xlabel(f"MLPO leader + team minus, {percent(confidence)} interval")
+    axes.set_xlabel(f"leader - rival, {percent(confidence)} interval")
     axes.grid(visible=True, axis="x")
     return figure
 
@@ -161,7 +161,10 @@ def _name_beside(axes: Axes, names: Sequence[str], points: Sequence[tuple[float,
         axes.annotate(
             label, (x, y), (1.04, place), xycoords="data", textcoords=axes.get_yaxis_transform(),
             va="center", fontsize=8, color=look_of(name).colour, annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": LIGHT.grid, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 4},
+            arrowprops={
+                "arrowstyle": "-", "color": LIGHT.grid, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 4,
+                "relpos": (0, 0.5),
+            },
         )  # fmt: skip
 
 
