@@ -179,11 +179,16 @@ def _take(question: Question, config: ServeConfig, desk: Desk, traces: ServedTra
         with suppress(RuntimeError):  # the loop is closed: the server has ended
             loop.call_soon_threadsafe(events.put_nowait, event)
 
-    ticket = Ticket(question, tell)
+    ticket, asked_ns = Ticket(question, tell), time.time_ns()
     champion = desk.take(ticket)
     num_rounds = champion.rounds_of(question)
     trace = traces.begin(
-        question.problem, question.model, version=champion.version, model_id=champion.model_id, num_rounds=num_rounds
+        question.problem,
+        question.model,
+        version=champion.version,
+        model_id=champion.model_id,
+        num_rounds=num_rounds,
+        asked_ns=asked_ns,
     )
     reply = Reply(question, champion.version, num_rounds, trace.id, int(time.time()))
     return Asked(ticket, events, reply, trace, loop.time() + config.max_seconds)

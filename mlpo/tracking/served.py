@@ -74,9 +74,9 @@ class ServedTraces:
         self._close()
 
     def begin(
-        self, problem: Problem, model: str, *, version: int, model_id: str | None, num_rounds: int
+        self, problem: Problem, model: str, *, version: int, model_id: str | None, num_rounds: int, asked_ns: int
     ) -> ServedTrace:
-        """Open the trace of a question that `version` of the leader will answer."""
+        """Open the trace of a question, asked at `asked_ns` (since 1970), that `version` of the leader will answer."""
         if random.random() >= self._share:
             return ServedTrace(self, problem, None)
         import mlflow
@@ -89,6 +89,7 @@ class ServedTraces:
             tags={"served": "true", "leader.version": str(version)},
             metadata={TraceMetadataKey.MODEL_ID: model_id} if model_id else None,
             experiment_id=self._connection.experiment_id,
+            start_time_ns=asked_ns,
         )
         return ServedTrace(self, problem, root)
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,12 @@ from tests.serving.conftest import Serve, enter, make_champion, register_version
 
 HTTP = httpx.Client(verify=False)
 """Never asked for TLS, whose certificates are slow to read."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_open() -> Iterator[None]:
+    yield
+    HTTP.close()
 
 
 def ask(client: OpenAI, question: str = "17 + 1?", model: str = "leader", **fields: Any) -> Any:
