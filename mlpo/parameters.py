@@ -1,4 +1,4 @@
-"""Every parameter as a row: what `mlpo params` shows of the sections in config.py."""
+"""Every parameter as a row: what `mlpo params` shows of the sections in mlpo/config."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Parameter(NamedTuple):
 
 
 def parameters(section: type[BaseModel] = Params, prefix: str = "") -> Iterator[Parameter]:
-    """The parameters of a section and those below it, in the order of config.py."""
+    """The parameters of a section and those below it, in the order they are written."""
     for field, info in section.model_fields.items():
         name = prefix + (info.alias or field)
         if inner := _section_in(info.annotation):

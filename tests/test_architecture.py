@@ -25,7 +25,7 @@ def normal(name: str) -> str:
 
 def locked() -> dict[str, str]:
     lines = (ROOT / "requirements.lock").read_text().splitlines()
-    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    pairs = [line.partition(";")[0].split("==") for line in lines if line and not line.startswith("#")]
     return {normal(name): version for name, version in pairs}
 
 

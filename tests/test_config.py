@@ -51,7 +51,7 @@ INNER = ((AgentConfig, "team.<name>."), (ServerConfig, "leader.server."), (LoraC
 
 @pytest.mark.parametrize(("name", "meaning"), [*fields(Params), *(f for inner in INNER for f in fields(*inner))])
 def test_every_parameter_has_a_meaning(name: str, meaning: str | None):
-    assert meaning, f"{name} needs a docstring in mlpo/config.py"
+    assert meaning, f"{name} needs a docstring in mlpo/config/"
 
 
 @pytest.mark.parametrize(

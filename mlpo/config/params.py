@@ -1,0 +1,143 @@
+"""All of params.yaml: read, checked as a whole, and explained where it is wrong."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from mlpo.config.models import AgentConfig, AgentName, LeaderConfig
+from mlpo.config.results import NEED_COLLEAGUES, EvaluateConfig, RegisterConfig, ServeConfig
+from mlpo.config.rows import ALL_FAMILIES, DemonstrateConfig, PrepareConfig, ProposeConfig
+from mlpo.config.section import ConfigError, Section
+from mlpo.config.training import TrainMlpoConfig, TrainSftConfig
+
+
+class RoundsConfig(Section):
+    """How leader and team talk: used in evaluation and, where `rounds_in_training` asks for it, in training."""
+
+    num_rounds: int = Field(2, ge=1, le=20)
+    """T. The paper uses 5."""
+    share: Literal["reasoning", "answer"] = "reasoning"
+    """What travels between leader and agents: whole texts, or parsed answers only."""
+    early_stop: bool = False
+    """Stop when two rounds in a row give the same leader answer and all agents agree."""
+    max_draft_tokens: int = Field(48, ge=1)
+    """Longest leader completion, tokens."""
+
+
+class RuntimeConfig(Section):
+    """How this machine computes. Changes results only to rounding."""
+
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """auto: bfloat16 where the device computes it natively, else float32."""
+    batch_tokens: int = Field(16384, ge=64)
+    """Token budget of one sampling batch (prompt and completion)."""
+    max_loaded_models: int = Field(2, ge=1)
+    """Models in memory at a time while a team answers; a team of K different ones and its leader fit at K + 1."""
+    micro_batch_tokens: int = Field(4096, ge=64)
+    """Token budget of one packed training row."""
+    processes: int = Field(1, ge=1, le=1024)
+    """Processes of this machine that train together, one a GPU; each holds all weights and does its share of a step."""
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Every random choice follows from it."""
+    team: dict[AgentName, AgentConfig] = Field(min_length=1)
+    """The agents, in order: name -> agent."""
+    leader: LeaderConfig = LeaderConfig()
+    rounds: RoundsConfig = RoundsConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+    prepare: PrepareConfig
+    propose: ProposeConfig = ProposeConfig()
+    demonstrate: DemonstrateConfig = DemonstrateConfig()
+    train_sft: TrainSftConfig = TrainSftConfig()
+    train_mlpo: TrainMlpoConfig = TrainMlpoConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    register_: RegisterConfig = Field(RegisterConfig(), alias="register")
+    serve: ServeConfig = ServeConfig()
+
+    @model_validator(mode="after")
+    def _agents_are_not_the_leader(self) -> Params:
+        if "leader" in self.team:
+            raise ValueError("an agent may not be called 'leader'; rename it")
+        unknown = {f for a in self.team.values() for f in a.shots} - set(self.prepare.families)
+        if unknown and self.prepare.families != (ALL_FAMILIES,):
+            raise ValueError(f"shots name families that prepare.families does not hold: {', '.join(sorted(unknown))}")
+        alone = sorted(NEED_COLLEAGUES & set(self.evaluate.rivals)) if len(self.team) == 1 else []
+        if alone:
+            raise ValueError(f"evaluate.rivals: {', '.join(alone)} need a team of at least 2 agents; leave them out")
+        return self
+
+
+def load_params(path: Path) -> Params:
+    """Read and check a parameters file.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or holds an unknown or illegal value.
+    """
+    return parse_params(raw_params(path), source=str(path))
+
+
+def raw_params(path: Path) -> dict[str, Any]:
+    """A parameters file as it is written, sections and values unchecked.
+
+    Raises:
+        ConfigError: the file is missing or is not a YAML mapping.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; run from the repository's root") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: expected a mapping of sections, got {type(raw).__name__}")
+    return raw
+
+
+def parse_params(raw: dict[str, Any], *, source: str = "params.yaml") -> Params:
+    """Check a mapping of parameters; `source` names it in errors."""
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(source, raw, dict(e)) for e in error.errors())) from None
+
+
+def _explain(source: str, raw: dict[str, Any], error: dict[str, Any]) -> str:
+    where = [str(part) for part in error["loc"]]
+    dotted = ".".join(where)
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(where[:-1])
+        close = difflib.get_close_matches(where[-1], known, n=1)
+        mend = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
+        return f"{source}: {dotted} is unknown; {mend}"
+    if error["type"] == "missing":
+        return f"{source}: {dotted} is missing; add it"
+    message = error["msg"].removeprefix("Value error, ")
+    given = error["input"]
+    is_secret = "server" in where and not isinstance(given, int | float)  # a key may stand there by mistake
+    got = "" if isinstance(given, dict) or is_secret else f" (got {given!r})"
+    return f"{source}: {dotted + ': ' if dotted else ''}{message}{got}"
+
+
+def _known_keys(where: list[str]) -> list[str]:
+    """The legal keys of the section at `where`."""
+    section: type[BaseModel] = Params
+    for part in where:
+        if section is Params and part == "team":
+            section = AgentConfig
+            continue
+        for name, info in section.model_fields.items():
+            for kind in (info.annotation, *getattr(info.annotation, "__args__", ())):
+                if part in (name, info.alias) and isinstance(kind, type) and issubclass(kind, BaseModel):
+                    section = kind
+    return [info.alias or name for name, info in section.model_fields.items()]
