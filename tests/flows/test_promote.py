@@ -74,8 +74,8 @@ def test_the_gate_and_a_person_decide(prefect: Prefect, make_checkout: MakeCheck
     ]
     artifacts = prefect.post("/artifacts/filter", artifacts={"key": {"any_": ["decision"]}})
     assert sum("waits for a person's word" in artifact["description"] for artifact in artifacts) == 3
-    (failure,) = prefect.post("/artifacts/filter", artifacts={"key": {"any_": ["failure"]}})
-    assert "there is no leader version 3" in failure["data"]
+    failures = prefect.post("/artifacts/filter", artifacts={"key": {"any_": ["failure"]}})  # other tests leave some too
+    (failure,) = (each for each in failures if "there is no leader version 3" in each["data"])
     assert "mend what the line above names" in failure["data"]
 
 
