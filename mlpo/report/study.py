@@ -26,6 +26,11 @@ _SHORT = {
 """Of a variant's own strategies: whether it was trained by MLPO is what the variant says."""
 
 
+APART = "not told apart"
+NOT_AFTER_HOLM = "not after Holm"
+"""The pair's own interval leaves 0 out, but among as many comparisons that happens by chance."""
+
+
 @dataclass(frozen=True, slots=True)
 class VariantRow:
     """One variant over its finished seeds."""
@@ -56,11 +61,11 @@ class ComparisonRow:
     holm_p: float
     """p, corrected for all comparisons of the study."""
 
-    @property
-    def verdict(self) -> str:
-        """What the interval allows to say."""
+    def verdict(self, confidence: float) -> str:
+        """What the interval allows to say of this pair, unless the corrected p forbids it."""
         difference, interval, n = self.difference
-        return DifferenceRow("", "", difference, *interval, n).verdict
+        alone = DifferenceRow("", "", difference, *interval, n).verdict
+        return alone if alone == APART or self.holm_p < 1 - confidence else NOT_AFTER_HOLM
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +161,7 @@ def study_json(tables: StudyTables) -> dict[str, Any]:
         row["accuracies"] = {name: _difference(d) for name, d in source.accuracies.items()}
     for row, comparison in zip(whole["comparisons"], tables.comparisons, strict=True):
         row["difference"] = _difference(comparison.difference)
-        row["verdict"] = comparison.verdict
+        row["verdict"] = comparison.verdict(tables.confidence)
     return whole
 
 
@@ -191,6 +196,7 @@ def _short_cells(row: VariantRow) -> dict[str, str]:
 
 def _comparison_cells(row: ComparisonRow, confidence: float) -> dict[str, str]:
     difference, interval, n = row.difference
+    verdict = row.verdict(confidence)
     return {
         "first": _side(row.first, row.second),
         "second": _side(row.second, row.first),
@@ -198,7 +204,7 @@ def _comparison_cells(row: ComparisonRow, confidence: float) -> dict[str, str]:
         f"{percent(confidence)} interval": f"[{interval.low:+.3f}, {interval.high:+.3f}]",
         "n": str(n),
         "Holm p": p_value(row.holm_p),
-        "verdict": f"{MARKS[row.verdict]} {row.verdict}",
+        "verdict": f"{MARKS.get(verdict, MARKS[APART])} {verdict}",
     }
 
 

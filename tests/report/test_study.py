@@ -29,6 +29,7 @@ def tables() -> StudyTables:
         VariantRow("broken", "a mistake", (), {}, {}, (), "train_mlpo: mlpo: the server is down"),
     ]
     comparisons = [
+        ComparisonRow(("one_round", "leader"), ("mlpo", "leader"), (0,), accuracy(0.125), 0.02, 0.06),
         ComparisonRow(("three_rounds", "leader"), ("mlpo", "leader"), (0,), accuracy(0.0), 0.5, 1.0),
         ComparisonRow(("mlpo", "leader"), ("mlpo", "majority_vote"), (0, 1), accuracy(0.375), 0.0001, 0.0002),
     ]
@@ -48,10 +49,11 @@ def test_the_page_holds_every_number_and_where_it_comes_from(tables: StudyTables
     assert "| three_rounds | mlpo | +0.000 | [-0.062, +0.062] | 120 | 1.000 | · not told apart |" in page
     assert "| mlpo: leader + team | mlpo: majority vote | +0.375 |" in page
     assert "| < 0.001 | ✔ better |" in page
+    assert "| 0.060 | · not after Holm |" in page
     assert "| `mlpo` | 0.500 | 0.625 |  |" in page
     assert "broken failed: train_mlpo: mlpo: the server is down" in page
     assert "`mlpo study rounds` at commit abc with changes on 2 cores; 82 minutes of runs" in page
-    assert "corrected by Holm for all 2 comparisons" in page
+    assert "corrected by Holm for all 3 comparisons" in page
 
 
 def test_the_terminals_table_fits_80_columns_with_every_number_whole(tables: StudyTables) -> None:
@@ -69,4 +71,4 @@ def test_files_for_programs_hold_unrounded_numbers(tables: StudyTables) -> None:
     assert (broken["leader"], broken["failed"]) == ("", "train_mlpo: mlpo: the server is down")
     whole = json.loads(json.dumps(study_json(tables)))
     assert whole["variants"][0]["accuracies"]["leader"] == {"value": 0.625, "interval": [0.5625, 0.6875], "n": 120}
-    assert whole["comparisons"][1]["verdict"] == "better"
+    assert whole["comparisons"][2]["verdict"] == "better"
