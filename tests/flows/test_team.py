@@ -1,6 +1,6 @@
-"""A team's servers for real: Prefect and MLflow on Postgres, SeaweedFS behind MLflow, and DVC's remote down.
+"""A team's servers for real: Prefect and MLflow on Postgres, SeaweedFS behind DVC and artifacts, two clones.
 
-Like compose.yaml without the containers; what can be read from there is.
+Like compose.yaml without the containers; the store's buckets and DVC's configuration are read from there.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import yaml
 
 from flows import remote
 from flows.stage import TRANSIENT, USER_MISTAKE, repro
+from tests.agents.chat_server import Body, ChatServer
 from tests.flows.conftest import ROOT, MakeCheckout, Prefect, eventually, run, running
 
 pytestmark = pytest.mark.slow
@@ -35,6 +36,7 @@ PASSWORD = "only-of-this-test-0815"
 KEYS = {"AWS_ACCESS_KEY_ID": "mlpo", "AWS_SECRET_ACCESS_KEY": PASSWORD, "AWS_DEFAULT_REGION": "us-east-1"}
 TAKEN_OVER = ("--app-name", "--serve-artifacts", "--artifacts-destination", "--allowed-hosts", "--cors-allowed-origins")
 """Options of MLflow's server that are compose.yaml's own."""
+NUM_TRAIN, NUM_TEST = 6, 4
 
 
 @dataclass(frozen=True)
@@ -224,3 +226,44 @@ def test_a_remote_that_is_down_is_transient_and_none_is_a_mistake(
     assert outcome.exit_code == TRANSIENT
     assert "DVC's remote is down or refuses (Could not connect" in outcome.message
     assert not (folder / "ran").exists()
+
+
+def small(checkout: Path, server: ChatServer, *, samples: int) -> None:
+    """One agent behind a server that counts, and few problems."""
+    params = yaml.safe_load((checkout / "params.yaml").read_text())
+    agent = {"model": "tiny", "server": {"urls": [server.url]}, "sampling": {"max_tokens": 8, "temperature": 1.0}}
+    params["team"] = {"solo": agent}
+    params["prepare"] |= {"families": ["capital", "plural"], "num_train": NUM_TRAIN, "num_test": NUM_TEST}
+    params["propose"] = {"samples": samples}
+    (checkout / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def test_a_second_clone_reuses_what_the_first_has_computed(
+    team: Team, make_checkout: MakeCheckout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in team.env.items():
+        monkeypatch.setenv(name, value)
+    asked: list[int] = []
+
+    def reply(body: Body) -> str:
+        asked.append(body.get("n", 1))
+        return "Paris"
+
+    def computed(checkout: Path) -> tuple[list[bool], int]:
+        """Whether each stage ran, and how many completions were paid for in all."""
+        outcomes = [repro(stage, checkout, log=lambda _: None) for stage in ("prepare", "propose@solo")]
+        assert [outcome.message for outcome in outcomes] == ["", ""]
+        return [not outcome.skipped for outcome in outcomes], sum(asked)
+
+    with ChatServer(reply=reply) as server:
+        a, b = make_checkout("a"), make_checkout("b")
+        for checkout in (a, b):
+            small(checkout, server, samples=3)
+        num_completions = 3 * NUM_TRAIN + NUM_TEST
+        assert computed(a) == ([True, True], num_completions)
+        assert computed(b) == ([False, False], num_completions)
+        for path in ("dvc.lock", "data/proposals/solo.jsonl"):
+            assert (a / path).read_bytes() == (b / path).read_bytes()
+        # One more of each training problem: B never asked for the others, and pays for the new ones only.
+        small(b, server, samples=4)
+        assert computed(b) == ([False, True], num_completions + NUM_TRAIN)
