@@ -30,6 +30,7 @@ def outputs() -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in files}
 
 
+@pytest.mark.slow
 def test_results_are_written_tracked_and_the_same_again(
     house: Path, params: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:

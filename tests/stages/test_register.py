@@ -18,6 +18,8 @@ from mlpo.tracking.registry import champion_folder, leaders
 from mlpo.types import Request
 from tests.tracking.candidates import write_leader
 
+pytestmark = pytest.mark.slow
+
 
 def reply(request: Request) -> str:
     """Agents say 11; a leader adds."""
