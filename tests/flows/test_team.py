@@ -1,4 +1,4 @@
-"""A team's servers for real: Prefect and MLflow on Postgres, SeaweedFS behind DVC and artifacts, two clones.
+"""A team's servers for real: Prefect and MLflow on Postgres, SeaweedFS behind DVC and artifacts, two sharing workers.
 
 Like compose.yaml without the containers; the store's buckets and DVC's configuration are read from there.
 """
@@ -135,7 +135,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
     with ExitStack() as stack:
         address = stack.enter_context(postgres())
         s3 = stack.enter_context(store(folder / "store"))
-        base = os.environ | KEYS | {"AWS_ENDPOINT_URL": s3, "PREFECT_HOME": str(folder)}
+        base = os.environ | KEYS | {"AWS_ENDPOINT_URL": s3, "PREFECT_HOME": str(folder), "PREFECT_CLI_COLORS": "false"}
         base["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         ports = free_port(), free_port()
         prefect_env = base | {
@@ -150,6 +150,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
         env = base | {
             "PREFECT_API_URL": f"http://127.0.0.1:{ports[0]}/api",
             "PREFECT_API_AUTH_STRING": f"mlpo:{PASSWORD}",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
             "MLFLOW_TRACKING_URI": mlflow,
             "MLFLOW_TRACKING_USERNAME": "mlpo",
             "MLFLOW_TRACKING_PASSWORD": PASSWORD,
@@ -183,15 +184,70 @@ def tracking(folder: Path, env: dict[str, str], address: str, port: int) -> Iter
         yield f"http://127.0.0.1:{port}"
 
 
+def small(checkout: Path, server: ChatServer) -> None:
+    """One agent behind a server that counts, and few problems."""
+    params = yaml.safe_load((checkout / "params.yaml").read_text())
+    agent = {"model": "tiny", "server": {"urls": [server.url]}, "sampling": {"max_tokens": 8, "temperature": 1.0}}
+    params["team"] = {"solo": agent}
+    params["prepare"] |= {"families": ["capital", "plural"], "num_train": NUM_TRAIN, "num_test": NUM_TEST}
+    (checkout / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def states(prefect: Prefect, flow_run_id: str) -> dict[str, str]:
+    return {task_run["name"]: task_run["state"]["name"] for task_run in prefect.task_runs(flow_run_id)}
+
+
+def test_a_second_worker_reuses_what_the_first_has_computed(team: Team, make_checkout: MakeCheckout) -> None:
+    prefect, folder = team.prefect, team.prefect.folder
+    worker = (sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--pool")
+    asked: list[int] = []
+
+    def reply(body: Body) -> str:
+        asked.append(body.get("n", 1))
+        return "Paris"
+
+    with ChatServer(reply=reply) as server, ExitStack() as stack:
+        checkouts = {name: make_checkout(name) for name in ("a", "b")}
+        for name, checkout in checkouts.items():
+            small(checkout, server)
+            prefect.post("/work_pools/", name=name, type="process")
+            stack.enter_context(running(*worker, name, cwd=checkout, env=team.env, log=folder / f"worker-{name}.log"))
+
+        def run_on(name: str, **parameters: Any) -> str:
+            """Deploy from this worker's checkout, for its pool, and wait for the run's end."""
+            deploy = ("--no-prompt", "deploy", "--name", "pipeline", "--pool", name)
+            run(sys.executable, "-m", "prefect", *deploy, cwd=checkouts[name], env=team.env, timeout=600)
+            flow_run_id = prefect.start("pipeline", stages=["prepare", "propose"], **parameters)
+            ended = prefect.end(flow_run_id, 600)
+            assert ended[0] == "COMPLETED", "\n".join([ended[1], *prefect.log(flow_run_id)])
+            return flow_run_id
+
+        num_completions = 3 * NUM_TRAIN + NUM_TEST
+        first = run_on("a")
+        assert states(prefect, first) == {"prepare": "Completed", "propose@solo": "Completed"}
+        assert sum(asked) == num_completions
+
+        second = run_on("b")
+        assert states(prefect, second) == {"prepare": "Skipped", "propose@solo": "Skipped"}
+        assert sum(asked) == num_completions
+        assert checkouts["b"].joinpath("dvc.lock").read_bytes() == checkouts["a"].joinpath("dvc.lock").read_bytes()
+        proposals = [(checkout / "data/proposals/solo.jsonl").read_bytes() for checkout in checkouts.values()]
+        assert proposals[0] == proposals[1]
+
+        # One sample more of each problem: B never asked for the others, and still pays for the new ones only.
+        run_on("b", overrides={"propose": {"samples": 4}})
+        assert sum(asked) == num_completions + NUM_TRAIN
+
+
 def test_mlflow_has_passwords_and_keeps_artifacts_in_the_store(team: Team) -> None:
     import boto3
     from mlflow import MlflowClient
 
     search = f"{team.mlflow}/api/2.0/mlflow/experiments/search"
     some, mlpo = {"max_results": 1}, ("mlpo", PASSWORD)
-    assert httpx.post(search, json=some, timeout=60).status_code == httpx.codes.UNAUTHORIZED
+    assert httpx.post(search, json=some).status_code == httpx.codes.UNAUTHORIZED
     for host, code in {"mlflow:5000": httpx.codes.OK, "elsewhere.example:5000": httpx.codes.FORBIDDEN}.items():
-        assert httpx.post(search, json=some, auth=mlpo, headers={"Host": host}, timeout=60).status_code == code
+        assert httpx.post(search, json=some, auth=mlpo, headers={"Host": host}).status_code == code
     with pytest.MonkeyPatch.context() as patch:
         for name, value in team.env.items():
             patch.setenv(name, value)
@@ -205,7 +261,7 @@ def test_mlflow_has_passwords_and_keeps_artifacts_in_the_store(team: Team) -> No
 
 def test_prefect_has_a_password(team: Team) -> None:
     url = team.env["PREFECT_API_URL"]
-    assert httpx.post(f"{url}/flows/filter", json={}, timeout=60).status_code == httpx.codes.UNAUTHORIZED
+    assert httpx.post(f"{url}/flows/filter", json={}).status_code == httpx.codes.UNAUTHORIZED
     assert isinstance(team.prefect.post("/flows/filter"), list)
 
 
@@ -226,44 +282,3 @@ def test_a_remote_that_is_down_is_transient_and_none_is_a_mistake(
     assert outcome.exit_code == TRANSIENT
     assert "DVC's remote is down or refuses (Could not connect" in outcome.message
     assert not (folder / "ran").exists()
-
-
-def small(checkout: Path, server: ChatServer, *, samples: int) -> None:
-    """One agent behind a server that counts, and few problems."""
-    params = yaml.safe_load((checkout / "params.yaml").read_text())
-    agent = {"model": "tiny", "server": {"urls": [server.url]}, "sampling": {"max_tokens": 8, "temperature": 1.0}}
-    params["team"] = {"solo": agent}
-    params["prepare"] |= {"families": ["capital", "plural"], "num_train": NUM_TRAIN, "num_test": NUM_TEST}
-    params["propose"] = {"samples": samples}
-    (checkout / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-
-
-def test_a_second_clone_reuses_what_the_first_has_computed(
-    team: Team, make_checkout: MakeCheckout, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in team.env.items():
-        monkeypatch.setenv(name, value)
-    asked: list[int] = []
-
-    def reply(body: Body) -> str:
-        asked.append(body.get("n", 1))
-        return "Paris"
-
-    def computed(checkout: Path) -> tuple[list[bool], int]:
-        """Whether each stage ran, and how many completions were paid for in all."""
-        outcomes = [repro(stage, checkout, log=lambda _: None) for stage in ("prepare", "propose@solo")]
-        assert [outcome.message for outcome in outcomes] == ["", ""]
-        return [not outcome.skipped for outcome in outcomes], sum(asked)
-
-    with ChatServer(reply=reply) as server:
-        a, b = make_checkout("a"), make_checkout("b")
-        for checkout in (a, b):
-            small(checkout, server, samples=3)
-        num_completions = 3 * NUM_TRAIN + NUM_TEST
-        assert computed(a) == ([True, True], num_completions)
-        assert computed(b) == ([False, False], num_completions)
-        for path in ("dvc.lock", "data/proposals/solo.jsonl"):
-            assert (a / path).read_bytes() == (b / path).read_bytes()
-        # One more of each training problem: B never asked for the others, and pays for the new ones only.
-        small(b, server, samples=4)
-        assert computed(b) == ([False, True], num_completions + NUM_TRAIN)
