@@ -91,6 +91,20 @@ def make_app(
     """
     app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
 
+    app.include_router(_openai(config, desk, traces, key))
+    _say_errors(app)
+    _say_health(app, config, desk, traces)
+
+    @app.get("/")
+    async def page() -> Response:
+        return HTMLResponse(PAGE.read_text(encoding="utf-8"), headers={"content-security-policy": PAGE_POLICY})
+
+    return app
+
+
+def _openai(config: ServeConfig, desk: Desk, traces: ServedTraces, key: str | None) -> APIRouter:
+    """OpenAI's two resources, behind the key if there is one."""
+
     def keyed(request: Request) -> None:
         sent = request.headers.get("authorization", "").removeprefix("Bearer ")
         if key is not None and not hmac.compare_digest(sent.encode(), key.encode()):
@@ -121,7 +135,11 @@ def make_app(
             raise BadRequestError(unknown_model(name))
         return JSONResponse(_model(name, desk, config))
 
-    app.include_router(openai)
+    return openai
+
+
+def _say_errors(app: FastAPI) -> None:
+    """Whatever can't be answered is refused in OpenAI's form."""
 
     @app.exception_handler(BadRequestError)
     async def mistaken(_: Request, error: BadRequestError) -> Response:
@@ -133,6 +151,10 @@ def make_app(
         told = f"there is no {request.method} {request.url.path}; see / and /v1/chat/completions"
         return refusal(Refused(error.status_code, "not_found", told))
 
+
+def _say_health(app: FastAPI, config: ServeConfig, desk: Desk, traces: ServedTraces) -> None:
+    """Whether it lives, and whether it takes another question."""
+
     @app.get("/health")
     async def health() -> Response:
         return JSONResponse(_state(desk, traces), 200 if desk.alive else 503)
@@ -141,12 +163,6 @@ def make_app(
     async def ready() -> Response:
         takes = desk.alive and desk.champion is not None and desk.num_waiting < config.max_waiting
         return JSONResponse(_state(desk, traces), 200 if takes else 503)
-
-    @app.get("/")
-    async def page() -> Response:
-        return HTMLResponse(PAGE.read_text(encoding="utf-8"), headers={"content-security-policy": PAGE_POLICY})
-
-    return app
 
 
 def refusal(refused: Refused) -> Response:
