@@ -9,7 +9,6 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -246,26 +245,9 @@ def inspect_demonstrations(
     number: Annotated[int, typer.Option(min=1, help="How many, one kind after the other.")] = 3,
 ) -> None:
     """What the leader is trained on in green, its prompt dim."""
-    from rich.console import Console
-    from rich.text import Text
+    from mlpo.stages import inspect_demonstrations as stage
 
-    from mlpo.config import ConfigError
-    from mlpo.layout import DEMONSTRATIONS
-    from mlpo.store import read_jsonl
-    from mlpo.types import Demonstration
-
-    if not DEMONSTRATIONS.exists():
-        raise ConfigError(f"{DEMONSTRATIONS}: no such file; run `mlpo run` first")
-    of_kind: dict[str, list[Demonstration]] = {}
-    for demonstration in read_jsonl(DEMONSTRATIONS, Demonstration):
-        of_kind.setdefault(demonstration.kind, []).append(demonstration)
-    in_turn = (each for row in zip_longest(*of_kind.values()) for each in row if each)
-    console = Console()
-    for each in islice(in_turn, number):
-        console.rule(f"{each.kind} · {each.family} · {each.problem_id}")
-        for message in each.messages:
-            console.print(Text(f"{message.role}: {message.content}", style="dim"))
-        console.print(Text(each.completion, style="green"))
+    stage.run(number)
 
 
 @app.command()
