@@ -19,7 +19,8 @@
      "paired": {"<first>_vs_<name>": {
          "difference": accuracy of the first minus the other's, "interval": [low, high], "n": problems,
          "won": problems only the first has right, "lost": problems only the other has right,
-         "mcnemar_p": McNemar's exact p, "holm_p": the same by Holm over all rivals; none for an oracle}},
+         "mcnemar_p": McNemar's exact p, "holm_p": the same, corrected by Holm for the family of rivals: every strategy
+                      but the oracle, the single agents represented by the best one; others have none}},
      "best_single": the agent that was best on training problems,
      "dead_agents": added by the stage, {} unless evaluation went on without an agent: {<agent>: {
          "missing": answers it did not give, "of": answers wanted of it by all strategies, "reason": its server's end}}}
@@ -236,11 +237,9 @@ def evaluation_metrics(
         )
         for name, rival in rivals.items()
     }
-    family = [name for name in graded if name not in (first, ORACLE)]
-    corrected = holm_p({name: paired[f"{first}_vs_{name}"]["mcnemar_p"] for name in family})
-    for name, rival in rivals.items():
-        if rival in corrected:  # the best single agent is one of the family, under a second name
-            paired[f"{first}_vs_{name}"]["holm_p"] = corrected[rival]
+    family = [f"{first}_vs_{name}" for name in rivals if name != ORACLE and not name.startswith("single:")]
+    for pair, corrected in holm_p({pair: paired[pair]["mcnemar_p"] for pair in family}).items():
+        paired[pair]["holm_p"] = corrected
     strategies = {
         name: strategy_metrics(rows, confidence=confidence, generations=planned.get(name))
         for name, rows in graded.items()

@@ -1,12 +1,16 @@
-"""Tests of paired differences: McNemar's for one pair, Holm's correction for a family of pairs."""
+"""Tests of paired differences: McNemar's for one pair, Holm's correction for a family, and the verdict on a pair."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from scipy.stats import binomtest
 
 from mlpo.method.shares import rounded
+
+Verdict = Literal["better", "worse", "not told apart"]
+"""Of the first of a pair against the second."""
 
 
 def mcnemar_p(won: int, lost: int) -> float:
@@ -28,3 +32,13 @@ def holm_p(p_values: Mapping[str, float]) -> dict[str, float]:
         return {}
     corrected = multipletests(list(p_values.values()), method="holm")[1]
     return {name: rounded(p) for name, p in zip(p_values, corrected, strict=True)}
+
+
+def verdict(difference: float, corrected_p: float, *, confidence: float) -> Verdict:
+    """The direction of the difference where p <= 1 - confidence, p corrected for all pairs that are shown together.
+
+    The one rule of every table. A pair's own interval may leave out 0 all the same: among many pairs some do by chance.
+    """
+    if difference == 0 or corrected_p > rounded(1 - confidence):
+        return "not told apart"
+    return "better" if difference > 0 else "worse"

@@ -43,7 +43,7 @@ def plots(metrics: Mapping[str, Any], *, sft_curve: Curve, mlpo_curve: Curve, co
         ),
         Plot(
             "differences", "strategies", "Differences",
-            "Right of 0 the leader with its team is better; an interval across 0 does not tell the two apart.",
+            "Green: the leader with its team is better. Orange: worse. Grey: not told apart.",
             partial(differences_plot, metrics, **level),
         ),
         Plot(

@@ -9,7 +9,7 @@ from mlpo.report.browser import MARKS
 from mlpo.report.budgets import EQUAL_WITHIN, budget_rows, stage_rows
 from mlpo.report.drawing import DARK, LIGHT, svg
 from mlpo.report.gallery import Plot
-from mlpo.report.rows import difference_rows, p_value, percent, strategy_label, strategy_rows
+from mlpo.report.rows import difference_rows, p_value, percent, rule, strategy_label, strategy_rows
 
 SECTIONS = {"strategies": "Strategies", "costs": "Costs", "team": "The team", "training": "Training"}
 """Parts of the page that hold plots, and what they are called."""
@@ -40,9 +40,11 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    differences = difference_rows(metrics, confidence)
     return environment.get_template("page.html.j2").render(
         strategies=strategy_rows(metrics),
-        differences=difference_rows(metrics),
+        differences=differences,
+        rule=rule(len(differences), confidence),
         level=percent(confidence),
         leader=metrics["strategies"]["leader"],
         families=_family_table(metrics),

@@ -11,8 +11,9 @@ from rich.text import Text
 
 from mlpo.method.baselines import ORACLE
 from mlpo.method.metrics import Difference
+from mlpo.method.significance import verdict
 from mlpo.report.drawing import png
-from mlpo.report.rows import DifferenceRow, StrategyRow, in_reading_order, percent, strategy_label
+from mlpo.report.rows import StrategyRow, in_reading_order, p_value, percent, rule, strategy_label
 from mlpo.report.strategy_plots import draw_accuracies
 from mlpo.report.table import MARKS, WIDTH_OF_A_LOG, framed, markdown_table
 from mlpo.types import LEADER
@@ -27,6 +28,8 @@ class PooledRow(NamedTuple):
     """Accuracy in each run."""
     lead: Difference | None
     """The leader's accuracy minus this one's; None for the leader itself."""
+    holm_p: float | None
+    """Of the lead, corrected for all rivals; None for the leader, and for the oracle, which is none."""
 
 
 def print_pooled(
@@ -44,21 +47,23 @@ def print_pooled(
     for row in _ordered(rows):
         spread = f"{min(row.by_run):.3f} {max(row.by_run):.3f}"
         cells = (f"{row.accuracy.difference:.3f}", _interval(row.accuracy, ""), spread, *_lead(row))
-        table.add_row(*(Text(cell) for cell in (strategy_label(row.name), *cells)))
-    (console or Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_LOG)).print(table)
+        table.add_row(*(Text(cell) for cell in (strategy_label(row.name), *cells, _mark(row, confidence))))
+    console = console or Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_LOG)
+    console.print(table, Text(_rule(rows, confidence)))
 
 
 def pooled_markdown(rows: Sequence[PooledRow], *, confidence: float = 0.95) -> str:
-    """The same table as Markdown, as the README has it."""
+    """The same table as Markdown, as the README has it, with p for the mark."""
     level = percent(confidence)
     header = ("strategy", "accuracy", f"{level} interval", "runs: low to high", "leader + team minus it")
     cells = []
     for row in _ordered(rows):
         label = f"{strategy_label(row.name)}{' (upper bound on picking)' if row.name == ORACLE else ''}"
         spread = f"{min(row.by_run):.3f} to {max(row.by_run):.3f}"
-        numbers = (f"{row.accuracy.difference:.3f}", _interval(row.accuracy, ""), spread, *_lead(row)[:2])
+        p = "" if row.holm_p is None else p_value(row.holm_p)
+        numbers = (f"{row.accuracy.difference:.3f}", _interval(row.accuracy, ""), spread, *_lead(row), p)
         cells.append((f"**{label}**" if row.name == LEADER else label, *numbers))
-    return f"{markdown_table((*header, f'{level} interval'), cells)}\n"
+    return f"{markdown_table((*header, f'{level} interval', 'Holm p'), cells)}\n\n{_rule(rows, confidence)}\n"
 
 
 def pooled_png(rows: Sequence[PooledRow], *, num_runs: int, confidence: float = 0.95) -> bytes:
@@ -80,11 +85,18 @@ def _ordered(rows: Sequence[PooledRow]) -> list[PooledRow]:
     return [by_name[name] for name in in_reading_order(by_name)]
 
 
-def _lead(row: PooledRow) -> tuple[str, str, str]:
-    if row.lead is None:
-        return "", "", ""
-    verdict = DifferenceRow(row.name, "", row.lead.difference, *row.lead.interval, row.lead.n).verdict
-    return f"{row.lead.difference:+.3f}", _interval(row.lead, "+"), MARKS[verdict]
+def _lead(row: PooledRow) -> tuple[str, str]:
+    return (f"{row.lead.difference:+.3f}", _interval(row.lead, "+")) if row.lead else ("", "")
+
+
+def _mark(row: PooledRow, confidence: float) -> str:
+    if row.lead is None or row.holm_p is None:
+        return ""
+    return MARKS[verdict(row.lead.difference, row.holm_p, confidence=confidence)]
+
+
+def _rule(rows: Sequence[PooledRow], confidence: float) -> str:
+    return rule(sum(row.holm_p is not None for row in rows), confidence)
 
 
 def _interval(of: Difference, sign: str) -> str:

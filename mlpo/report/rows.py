@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from mlpo.method.significance import Verdict, verdict
+
 _LABELS = {
     "majority_vote": "majority vote",
     "majority_vote_equal_generations": "vote at equal generations",
@@ -57,15 +59,9 @@ class DifferenceRow(NamedTuple):
     low: float
     high: float
     n: int
-    holm_p: float | None = None
-    """McNemar's p, corrected for all comparisons; None in results that were made without it."""
-
-    @property
-    def verdict(self) -> str:
-        """What the interval allows to say."""
-        if self.low > 0:
-            return "better"
-        return "worse" if self.high < 0 else "not told apart"
+    holm_p: float
+    """McNemar's p, corrected for all rows."""
+    verdict: Verdict
 
 
 def strategy_rows(metrics: Mapping[str, Any]) -> list[StrategyRow]:
@@ -79,11 +75,12 @@ def in_reading_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=_place)
 
 
-def difference_rows(metrics: Mapping[str, Any]) -> list[DifferenceRow]:
+def difference_rows(metrics: Mapping[str, Any], confidence: float = 0.95) -> list[DifferenceRow]:
     """The leader against its rivals; single agents are represented by the best one, the oracle is no rival."""
     found = {name.removeprefix("leader_vs_"): row for name, row in metrics["paired"].items()}
     others = sorted(name for name in found if name not in _RIVALS and not name.startswith(("single:", "oracle")))
-    return [_difference(name, found[name], metrics["best_single"]) for name in (*_RIVALS, *others) if name in found]
+    shown = [name for name in (*_RIVALS, *others) if name in found]
+    return [_difference(name, found[name], metrics["best_single"], confidence) for name in shown]
 
 
 def strategy_label(name: str) -> str:
@@ -93,11 +90,15 @@ def strategy_label(name: str) -> str:
     return _LABELS.get(name, name.replace("_", " "))
 
 
-def p_value(p: float | None) -> str:
-    """To three places, and nothing where there is none."""
-    if p is None:
-        return ""
+def p_value(p: float) -> str:
+    """To three places."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def rule(pairs: int, confidence: float) -> str:
+    """What a verdict follows, for readers of a table of so many pairs."""
+    said = f"Better or worse: p <= {1 - confidence:g} after Holm's correction over the pairs shown ({pairs})."
+    return f"{said} Intervals are uncorrected."
 
 
 def percent(confidence: float) -> str:
@@ -112,10 +113,11 @@ def _strategy(name: str, row: Mapping[str, Any]) -> StrategyRow:
     return StrategyRow(name, strategy_label(name), *shares, *costs, upper_bound=row["upper_bound"])
 
 
-def _difference(name: str, row: Mapping[str, Any], best_single: str) -> DifferenceRow:
+def _difference(name: str, row: Mapping[str, Any], best_single: str, confidence: float) -> DifferenceRow:
     low, high = row["interval"]
     label = f"best agent ({best_single})" if name == "best_single" else strategy_label(name)
-    return DifferenceRow(name, label, row["difference"], low, high, row["n"], row.get("holm_p"))
+    said = verdict(row["difference"], row["holm_p"], confidence=confidence)
+    return DifferenceRow(name, label, row["difference"], low, high, row["n"], row["holm_p"], said)
 
 
 def _place(name: str) -> tuple[int, int, str]:

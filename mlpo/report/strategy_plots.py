@@ -80,8 +80,8 @@ def draw_accuracies(
 
 
 def differences_plot(metrics: Mapping[str, Any], *, confidence: float = 0.95) -> Figure:
-    """The leader's accuracy minus each rival's; an interval that leaves out 0 tells them apart."""
-    rows = difference_rows(metrics)
+    """The leader's accuracy minus each rival's, in the colour of the verdict."""
+    rows = difference_rows(metrics, confidence)
     figure, axes = new_figure(0.7 + ROW * max(len(rows), 2))
     axes.axvline(0, color=LIGHT.ink, linewidth=1)
     for place, row in enumerate(reversed(rows)):

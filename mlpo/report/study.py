@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from mlpo.method.metrics import Difference
-from mlpo.report.rows import DifferenceRow, p_value, percent, strategy_label
+from mlpo.method.significance import Verdict
+from mlpo.report.rows import p_value, percent, rule, strategy_label
 from mlpo.report.table import MARKS, WIDTH_OF_A_LOG, framed
 from mlpo.types import LEADER
 
@@ -24,11 +25,6 @@ _SHORT = {
     "sft_leader_solo": "its SFT leader alone",
 }
 """Of a variant's own strategies: whether it was trained by MLPO is what the variant says."""
-
-
-APART = "not told apart"
-NOT_AFTER_HOLM = "not after Holm"
-"""The pair's own interval leaves 0 out, but among as many comparisons that happens by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +56,7 @@ class ComparisonRow:
     p: float
     holm_p: float
     """p, corrected for all comparisons of the study."""
-
-    def verdict(self, confidence: float) -> str:
-        """What the interval allows to say of this pair, unless the corrected p forbids it."""
-        difference, interval, n = self.difference
-        alone = DifferenceRow("", "", difference, *interval, n).verdict
-        return alone if alone == APART or self.holm_p < 1 - confidence else NOT_AFTER_HOLM
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +77,11 @@ class StudyTables:
 
     @property
     def provenance(self) -> str:
-        """Where the numbers come from, one sentence."""
+        """Where the numbers come from."""
         return (
             f"`{self.command}` at commit {self.commit} on {self.device}; {self.minutes:.0f} minutes of runs. "
             f"Intervals: {percent(self.confidence)} by bootstrap over problems, seeds averaged inside a problem; "
-            f"p: sign flips of problems' differences, corrected by Holm for all {len(self.comparisons)} comparisons."
+            "p: sign flips of problems' differences, corrected by Holm."
         )
 
 
@@ -111,7 +102,7 @@ def print_study(tables: StudyTables, *, console: Console | None = None) -> None:
         for comparison in tables.comparisons:
             cells = _comparison_cells(comparison, tables.confidence)
             differences.add_row(*(Text(cell) for cell in cells.values()))
-        console.print(differences)
+        console.print(differences, Text(rule(len(tables.comparisons), tables.confidence)))
     for row in tables.variants:
         if row.failed:
             console.print(Text(f"{row.name} failed: {row.failed}"), style="red")
@@ -126,6 +117,7 @@ def study_markdown(tables: StudyTables) -> str:
     ]
     if tables.comparisons:
         parts.append(_markdown([_comparison_cells(row, tables.confidence) for row in tables.comparisons]))
+        parts.append(rule(len(tables.comparisons), tables.confidence))
     if rounds := [row for row in tables.variants if len(row.by_round) > 1]:
         longest = max(len(row.by_round) for row in rounds)
         parts.append("Accuracy of the leader with its team after each round:")
@@ -161,7 +153,6 @@ def study_json(tables: StudyTables) -> dict[str, Any]:
         row["accuracies"] = {name: _difference(d) for name, d in source.accuracies.items()}
     for row, comparison in zip(whole["comparisons"], tables.comparisons, strict=True):
         row["difference"] = _difference(comparison.difference)
-        row["verdict"] = comparison.verdict(tables.confidence)
     return whole
 
 
@@ -196,7 +187,6 @@ def _short_cells(row: VariantRow) -> dict[str, str]:
 
 def _comparison_cells(row: ComparisonRow, confidence: float) -> dict[str, str]:
     difference, interval, n = row.difference
-    verdict = row.verdict(confidence)
     return {
         "first": _side(row.first, row.second),
         "second": _side(row.second, row.first),
@@ -204,7 +194,7 @@ def _comparison_cells(row: ComparisonRow, confidence: float) -> dict[str, str]:
         f"{percent(confidence)} interval": f"[{interval.low:+.3f}, {interval.high:+.3f}]",
         "n": str(n),
         "Holm p": p_value(row.holm_p),
-        "verdict": f"{MARKS.get(verdict, MARKS[APART])} {verdict}",
+        "verdict": f"{MARKS[row.verdict]} {row.verdict}",
     }
 
 

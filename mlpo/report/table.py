@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mlpo.report.rows import DifferenceRow, StrategyRow, difference_rows, p_value, percent, strategy_rows
+from mlpo.method.significance import Verdict
+from mlpo.report.rows import DifferenceRow, StrategyRow, difference_rows, p_value, percent, rule, strategy_rows
 
 WIDTH_OF_A_LOG = 100
 """Columns where there is no terminal: rich would take 80."""
-MARKS = {"better": "✔", "worse": "✘", "not told apart": "·"}
-_STYLES = {"better": "green", "worse": "red", "not told apart": "dim"}
+MARKS: Mapping[Verdict, str] = {"better": "✔", "worse": "✘", "not told apart": "·"}
+_STYLES: Mapping[Verdict, str] = {"better": "green", "worse": "red", "not told apart": "dim"}
 
 
 def print_table(
@@ -34,13 +35,15 @@ def print_table(
         confidence: of the intervals in `metrics`.
     """
     console = console or Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_LOG)
-    console.print(_strategies(metrics, seconds or {}, confidence), _differences(metrics, confidence))
+    rows = difference_rows(metrics, confidence)
+    console.print(_strategies(metrics, seconds or {}, confidence), _differences(rows, confidence))
+    console.print(Text(rule(len(rows), confidence)))
 
 
 def readme_table(metrics: Mapping[str, Any], *, confidence: float = 0.95) -> str:
-    """Both tables as Markdown, numbers to three places."""
+    """Both tables as Markdown, numbers to three places, and what verdicts follow."""
     strategies, differences = strategy_cells(metrics, confidence), difference_cells(metrics, confidence)
-    return f"{_markdown(strategies)}\n\n{_markdown(differences)}\n"
+    return f"{_markdown(strategies)}\n\n{_markdown(differences)}\n\n{rule(len(differences), confidence)}\n"
 
 
 def strategy_cells(metrics: Mapping[str, Any], confidence: float = 0.95) -> list[dict[str, str]]:
@@ -62,7 +65,7 @@ def difference_cells(metrics: Mapping[str, Any], confidence: float = 0.95) -> li
             "Holm p": p_value(row.holm_p),
             "verdict": row.verdict,
         }
-        for row in difference_rows(metrics)
+        for row in difference_rows(metrics, confidence)
     ]
 
 
@@ -81,12 +84,12 @@ def _strategies(metrics: Mapping[str, Any], seconds: Mapping[str, float], confid
     return table
 
 
-def _differences(metrics: Mapping[str, Any], confidence: float) -> Table:
+def _differences(rows: Sequence[DifferenceRow], confidence: float) -> Table:
     table = framed("MLPO leader + team minus", "rival")
     for header in ("difference", f"{percent(confidence)} interval", "n", "Holm p"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    for row in difference_rows(metrics):
+    for row in rows:
         verdict = Text(f"{MARKS[row.verdict]} {row.verdict}", style=_STYLES[row.verdict])
         numbers = (f"{row.difference:+.3f}", Text(_interval(row, signed=True)), str(row.n), p_value(row.holm_p))
         table.add_row(Text(row.label), *numbers, verdict)

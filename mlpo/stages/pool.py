@@ -9,8 +9,10 @@ from mlpo import report
 from mlpo.config import ConfigError, Params
 from mlpo.grading import is_equivalent
 from mlpo.layout import METRICS, TEST_PROBLEMS, TRANSCRIPTS
+from mlpo.method.baselines import ORACLE
 from mlpo.method.metrics import grade
-from mlpo.method.pooling import Scores, pooled_accuracy, pooled_difference
+from mlpo.method.pooling import Scores, pooled_accuracy, pooled_difference, sign_flip_p
+from mlpo.method.significance import holm_p
 from mlpo.report.pooled import PooledRow
 from mlpo.store import read_jsonl
 from mlpo.types import LEADER, Problem, Transcript
@@ -32,7 +34,7 @@ def run(params: Params, places: Sequence[Path], *, markdown: bool = False, pictu
     everywhere = [name for name in runs[0] if all(name in run for run in runs)]
     if LEADER not in everywhere:
         raise ConfigError(f"strategy {LEADER} is not in every evaluation; run `mlpo evaluate` where it is missing")
-    rows = [_row(params, name, [run[name] for run in runs], [run[LEADER] for run in runs]) for name in everywhere]
+    rows = _rows(params, {name: [run[name] for run in runs] for name in everywhere})
     confidence = params.evaluate.confidence
     if markdown:
         print(report.pooled_markdown(rows, confidence=confidence), end="")
@@ -70,8 +72,15 @@ def _scores(path: Path, problems: Mapping[str, Problem]) -> tuple[str, Scores]:
     return transcripts[0].strategy, scores
 
 
-def _row(params: Params, name: str, own: Sequence[Scores], leaders: Sequence[Scores]) -> PooledRow:
-    num_samples, confidence = params.evaluate.bootstrap_samples, params.evaluate.confidence
-    accuracy = pooled_accuracy(own, num_samples=num_samples, confidence=confidence, seed=params.seed)
-    lead = pooled_difference(leaders, own, num_samples=num_samples, confidence=confidence, seed=params.seed)
-    return PooledRow(name, accuracy, tuple(sum(s.values()) / len(s) for s in own), None if name == LEADER else lead)
+def _rows(params: Params, scores: Mapping[str, Sequence[Scores]]) -> list[PooledRow]:
+    """One row a strategy; the leader's leads over all but the oracle are one family."""
+    num, level, leaders = params.evaluate.bootstrap_samples, params.evaluate.confidence, scores[LEADER]
+    rivals = [name for name in scores if name not in (LEADER, ORACLE)]
+    corrected = holm_p({name: sign_flip_p(leaders, scores[name], num_samples=num, seed=params.seed) for name in rivals})
+    rows = []
+    for name, own in scores.items():
+        accuracy = pooled_accuracy(own, num_samples=num, confidence=level, seed=params.seed)
+        lead = pooled_difference(leaders, own, num_samples=num, confidence=level, seed=params.seed)
+        by_run = tuple(sum(run.values()) / len(run) for run in own)
+        rows.append(PooledRow(name, accuracy, by_run, None if name == LEADER else lead, corrected.get(name)))
+    return rows

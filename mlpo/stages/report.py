@@ -23,12 +23,14 @@ def run(params: Params) -> None:
     """Make the page and the plots again.
 
     Raises:
-        ConfigError: nothing was evaluated here, or transcripts are of other problems.
+        ConfigError: nothing was evaluated here, or by an older mlpo, or transcripts are of other problems.
     """
     if not METRICS.is_file():
         raise ConfigError(f"{METRICS}: no results here; run `mlpo evaluate`, or `dvc pull` if somebody else did")
     metrics = json.loads(METRICS.read_text(encoding="utf-8"))
     graded = {name: _graded(name) for name in metrics["strategies"]}
+    if not any("holm_p" in row for row in metrics["paired"].values()):
+        raise ConfigError(f"{METRICS}: no corrected p, so an older mlpo wrote it; run `mlpo evaluate` again")
     write_plots(params, metrics)
     write_page(params, metrics, graded)
     print(f"{REPORT}: open it in a browser; {PLOTS} holds its plots")

@@ -9,7 +9,7 @@ from typing import Any
 from mlpo.layout import METRICS
 from mlpo.method.metrics import Difference
 from mlpo.method.pooling import Scores, pooled_accuracy, pooled_difference, sign_flip_p
-from mlpo.method.significance import holm_p
+from mlpo.method.significance import holm_p, verdict
 from mlpo.report.study import ComparisonRow, VariantRow
 from mlpo.stages.pool import read_scores
 from mlpo.stages.study_folders import StudyFolders
@@ -97,7 +97,10 @@ def comparison_rows(study: Study, plan: StudyPlan, runs: Runs) -> list[Compariso
         p_values[str(len(found))] = sign_flip_p(*pair, num_samples=first.bootstrap_samples, seed=study.seeds[0])
         found.append((comparison.first, comparison.second, seeds, difference))
     corrected = holm_p(p_values)
-    return [ComparisonRow(*row, p_values[str(i)], corrected[str(i)]) for i, row in enumerate(found)]
+    return [
+        ComparisonRow(*row, p_values[i], p, verdict(row[-1].difference, p, confidence=first.confidence))
+        for row, (i, p) in zip(found, corrected.items(), strict=True)
+    ]
 
 
 def _by_round(told: Sequence[Mapping[str, Any]]) -> tuple[float, ...]:

@@ -205,22 +205,23 @@ def test_the_whole_file_is_plain_json_and_repeats():
     metrics = evaluation_metrics(graded, best_single="a", seed=0, num_samples=200)
     assert list(metrics["strategies"]) == ["single:a", "leader", "majority_vote"]
     assert list(metrics["paired"]) == ["leader_vs_single:a", "leader_vs_majority_vote", "leader_vs_best_single"]
-    assert metrics["paired"]["leader_vs_best_single"] == metrics["paired"]["leader_vs_single:a"]
+    agent = metrics["paired"]["leader_vs_single:a"]
+    assert metrics["paired"]["leader_vs_best_single"] == agent | {"holm_p": 0.25}
     assert metrics["paired"]["leader_vs_majority_vote"]["difference"] == 0.25
     assert metrics["best_single"] == "a"
     assert json.loads(json.dumps(metrics)) == metrics
     assert evaluation_metrics(graded, best_single="a", seed=0, num_samples=200) == metrics
 
 
-def test_the_family_of_holm_is_every_rival_but_the_oracle():
+def test_the_family_of_holm_is_every_rival_but_the_oracle_and_agents_that_are_not_the_best():
     # the leader wins 6 of 6 against single:a, 1 against the vote, and never differs from the oracle
-    names = {"single:a": 0, "majority_vote": 5, "leader": 6, "oracle_any": 6}
+    names = {"single:a": 0, "single:b": 0, "majority_vote": 5, "leader": 6, "oracle_any": 6}
     graded = {name: [played(i, ("555", "5" if i < right else "6")) for i in range(6)] for name, right in names.items()}
     paired = evaluation_metrics(graded, best_single="a", seed=0, num_samples=200)["paired"]
     # McNemar: 2 / 2^6 = 0.03125 and 1; Holm over 2: 0.0625 and 1
-    assert paired["leader_vs_single:a"]["holm_p"] == paired["leader_vs_best_single"]["holm_p"] == 0.0625
-    assert paired["leader_vs_majority_vote"]["holm_p"] == 1
-    assert "holm_p" not in paired["leader_vs_oracle_any"]
+    assert {pair: row["holm_p"] for pair, row in paired.items() if "holm_p" in row} == {
+        "leader_vs_majority_vote": 1, "leader_vs_best_single": 0.0625
+    }  # fmt: skip
     assert paired["leader_vs_oracle_any"]["mcnemar_p"] == 1
 
 

@@ -1,10 +1,10 @@
-"""McNemar's exact test and Holm's correction, by hand."""
+"""McNemar's exact test, Holm's correction and the verdict, by hand."""
 
 from __future__ import annotations
 
 import pytest
 
-from mlpo.method.significance import holm_p, mcnemar_p
+from mlpo.method.significance import holm_p, mcnemar_p, verdict
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,11 @@ def test_one_comparison_needs_no_correction_and_none_is_fine() -> None:
     assert holm_p({"a": 0.3}) == {"a": 0.3}
     assert holm_p({"a": 0.6, "b": 0.7}) == {"a": 1, "b": 1}
     assert holm_p({}) == {}
+
+
+def test_a_verdict_is_the_direction_of_a_difference_whose_corrected_p_is_small_enough() -> None:
+    assert verdict(0.1, 0.05, confidence=0.95) == "better"
+    assert verdict(-0.1, 0.05, confidence=0.95) == "worse"
+    assert verdict(0.1, 0.051, confidence=0.95) == verdict(-0.1, 1, confidence=0.95) == "not told apart"
+    assert verdict(0.1, 0.1, confidence=0.9) == "better"  # in binary 1 - 0.9 is a little less than 0.1
+    assert verdict(0, 0, confidence=0.95) == "not told apart"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import io
 from typing import Any
 
 from rich.console import Console
 
-from mlpo.report import print_table, readme_table
+from mlpo.method.significance import holm_p
+from mlpo.report import page, print_table, readme_table
 from mlpo.report.rows import difference_rows, p_value, strategy_rows
 
 
@@ -36,22 +38,33 @@ def test_the_leader_is_compared_with_its_rivals_and_never_with_the_bound(metrics
     ]  # fmt: skip
 
 
-def test_only_an_interval_that_clears_zero_is_called_better_or_worse(metrics: dict[str, Any]) -> None:
-    def verdict(low: float, high: float) -> str:
-        row = {"difference": (low + high) / 2, "interval": [low, high], "n": 9}
-        return difference_rows({"paired": {"leader_vs_majority_vote": row}, "best_single": "geo"})[0].verdict
-
-    assert verdict(0.001, 0.2) == "better"
-    assert verdict(0.0, 0.2) == verdict(-0.2, 0.0) == verdict(-0.1, 0.1) == "not told apart"
-    assert verdict(-0.2, -0.001) == "worse"
+def test_the_rows_are_the_family_of_holms_correction(metrics: dict[str, Any]) -> None:
+    rows = difference_rows(metrics)
+    p_values = {row.name: metrics["paired"][f"leader_vs_{row.name}"]["mcnemar_p"] for row in rows}
+    assert {row.name: row.holm_p for row in rows} == holm_p(p_values)
 
 
-def test_results_without_a_corrected_p_leave_its_cell_empty(metrics: dict[str, Any]) -> None:
-    row = metrics["paired"]["leader_vs_majority_vote"]
-    assert difference_rows(metrics)[0].holm_p == row["holm_p"]
-    old = {name: value for name, value in row.items() if name != "holm_p"}
-    [shown] = difference_rows({"paired": {"leader_vs_majority_vote": old}, "best_single": "geo"})
-    assert [p_value(p) for p in (shown.holm_p, 0.04, 0.0004)] == ["", "0.040", "< 0.001"]
+def test_a_verdict_follows_the_corrected_p_whatever_the_pairs_own_interval_says(metrics: dict[str, Any]) -> None:
+    # won and lost: 12 and 2 against the vote, p 0.013 and with Holm 3 times that; 6 and 4; 18 and 0 twice; 12 and 6
+    said = {row.name: row.verdict for row in difference_rows(metrics)}
+    assert said == {
+        "majority_vote": "better", "best_single": "not told apart", "untrained_leader": "better",
+        "sft_leader": "better", "leader_solo": "not told apart",
+    }  # fmt: skip
+    lucky = metrics["paired"]["leader_vs_majority_vote"] | {"interval": [0.05, 0.4], "holm_p": 0.06}
+    results = {"paired": {"leader_vs_majority_vote": lucky}, "best_single": "geo"}
+    assert difference_rows(results)[0].verdict == "not told apart"
+    assert difference_rows(results, 0.9)[0].verdict == "better"
+
+
+def test_a_small_p_is_not_shown_as_nothing() -> None:
+    assert [p_value(p) for p in (1.0, 0.04, 0.001, 0.0004)] == ["1.000", "0.040", "0.001", "< 0.001"]
+
+
+def test_every_table_says_in_one_line_what_its_verdicts_follow(metrics: dict[str, Any]) -> None:
+    line = "Better or worse: p <= 0.05 after Holm's correction over the pairs shown (5). Intervals are uncorrected."
+    for told in (printed(metrics, width=200), readme_table(metrics), html.unescape(page(metrics))):
+        assert told.count(line) == 1
 
 
 def test_the_terminal_shows_accuracy_interval_and_costs(metrics: dict[str, Any]) -> None:
@@ -81,6 +94,6 @@ def test_the_readmes_table_is_markdown_with_the_same_rows(metrics: dict[str, Any
     text = readme_table(metrics)
     assert "| MLPO leader + team | 0.750 | [0.551, 0.880] | 0.000 | 6.00 | 300 | 24 |" in text
     assert "| majority vote | +0.417 | [" in text
-    strategies, differences = text.strip().split("\n\n")
+    strategies, differences, _ = text.strip().split("\n\n")
     assert {line.count("|") for line in strategies.splitlines()} == {8}
     assert {line.count("|") for line in differences.splitlines()} == {7}

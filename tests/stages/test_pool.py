@@ -53,10 +53,12 @@ def test_a_lock_beside_a_worktree_is_no_run_and_markdown_and_picture_say_the_sam
     pool.run(params, [*places, tmp_path / "one.lock"], markdown=True, picture=tmp_path / "docs" / "accuracy.png")
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [
-        "| strategy | accuracy | 95 % interval | runs: low to high | leader + team minus it | 95 % interval |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| strategy | accuracy | 95 % interval | runs: low to high | leader + team minus it | 95 % interval | Holm p |",
+        "|---|---:|---:|---:|---:|---:|---:|",
     ]
     assert lines[2].startswith("| majority vote | 0.833 | [")
+    # the two differ by +0.5 on p2 and by -1 on p4: each of the 4 ways to flip their signs is as far from 0
+    assert lines[2].endswith("| 1.000 |")
     assert lines[3].startswith("| **MLPO leader + team** | 0.750 | [")
     assert "| 0.500 to 1.000 |" in lines[3]
     assert (tmp_path / "docs" / "accuracy.png").read_bytes().startswith(b"\x89PNG")
