@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator, MutableMapping
 from pathlib import Path
@@ -151,7 +152,8 @@ def copy_kept(target: Path, sources: Iterable[Path]) -> None:
 class CompletionStore(MutableMapping[str, Completion]):
     """Completions by content key in an append-only file: what is set is on its way to the disk and never asked again.
 
-    Only keys and offsets live in memory (about 200 bytes a completion). One process at a time may open a file.
+    Only keys and offsets live in memory (about 200 bytes a completion). One process at a time may open a file; its
+    threads may share the store.
 
     Raises:
         ConfigError: another process holds the file, or a line other than the last is damaged.
@@ -163,6 +165,7 @@ class CompletionStore(MutableMapping[str, Completion]):
         self._file = path.open("ab", buffering=0)
         self._reader = path.open("rb")
         self._offsets: dict[bytes, int] = {}
+        self._one_at_a_time = threading.Lock()
         self._synced = time.monotonic()
         try:
             self._lock()
@@ -193,17 +196,20 @@ class CompletionStore(MutableMapping[str, Completion]):
         return end
 
     def __getitem__(self, key: str) -> Completion:
-        self._reader.seek(self._offsets[bytes.fromhex(key)])
-        return _decode_kept(self._reader.readline())[1]
+        with self._one_at_a_time:
+            self._reader.seek(self._offsets[bytes.fromhex(key)])
+            line = self._reader.readline()
+        return _decode_kept(line)[1]
 
     def __setitem__(self, key: str, completion: Completion) -> None:
         line = encode_kept(key, completion) + b"\n"
-        self._file.write(line)
-        self._offsets[bytes.fromhex(key)] = self._end
-        self._end += len(line)
-        if time.monotonic() - self._synced > SYNC_SECONDS:
-            os.fsync(self._file.fileno())
-            self._synced = time.monotonic()
+        with self._one_at_a_time:
+            self._file.write(line)
+            self._offsets[bytes.fromhex(key)] = self._end
+            self._end += len(line)
+            if time.monotonic() - self._synced > SYNC_SECONDS:
+                os.fsync(self._file.fileno())
+                self._synced = time.monotonic()
 
     def adopt(self, line: bytes) -> None:
         """Keep a line of another store, unless its key is kept."""

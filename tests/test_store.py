@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -228,3 +229,18 @@ def test_a_store_takes_over_what_others_hold_and_it_lacks(tmp_path: Path) -> Non
     copy_kept(target, [source, missing])
     with CompletionStore(target) as store:
         assert {key: kept.text for key, kept in store.items()} == {own: COMPLETION.text, theirs: "new"}
+
+
+def test_threads_share_a_store_and_get_what_belongs_to_their_key(tmp_path: Path) -> None:
+    with CompletionStore(tmp_path / "kept.jsonl") as store:
+
+        def write_and_read(thread: int) -> bool:
+            mine = range(thread * 100, thread * 100 + 40)
+            for number in mine:
+                store[numbered_key(number)] = kept(f"{number} " * 100 * (number % 7 + 1))
+            return all(store[numbered_key(n)].text.split()[0] == str(n) for n in [*mine] * 10)
+
+        with ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(write_and_read, range(4)))
+    with CompletionStore(tmp_path / "kept.jsonl") as store:
+        assert len(store) == 160

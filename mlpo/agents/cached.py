@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from mlpo.agents.backend import AllRefusedError, Backend, DeadModelError, OnAnswer, failed
@@ -27,6 +29,7 @@ class CachedBackend:
         key: Callable[[Request], str],
         *,
         one_by_one: bool = False,
+        parallel: int = 1,
         on_done: Callable[[int], None] | None = None,
         on_dead: Callable[[DeadModelError, Sequence[Request]], None] | None = None,
     ) -> None:
@@ -35,6 +38,7 @@ class CachedBackend:
         Args:
             key: a request's content key for this backend's model.
             one_by_one: the inner backend's answers come one by one and in no batches, so none are cut for it.
+            parallel: chunks asked at a time, each from a thread of its own.
             on_done: hears how many were answered.
             on_dead: hears what a dead model leaves unanswered, now and later; unless it raises, those come back failed.
         """
@@ -43,6 +47,8 @@ class CachedBackend:
         self.key = key
         """A request's content key."""
         self._one_by_one = one_by_one
+        self._parallel = parallel
+        self._lock = threading.Lock()
         self._on_done = on_done or (lambda number: None)
         self._on_dead = on_dead
         self._dead: DeadModelError | None = None
@@ -58,7 +64,18 @@ class CachedBackend:
     def generate(self, requests: Sequence[Request], on_answer: OnAnswer | None = None) -> list[Completion]:
         """Answer every request in order; equal requests are asked once."""
         chunks = [requests] if self._one_by_one else _chunks(requests)
-        return [completion for chunk in chunks for completion in self._generate_chunk(chunk)]
+        if self._parallel == 1:
+            return [completion for chunk in chunks for completion in self._generate_chunk(chunk)]
+        pool = ThreadPoolExecutor(self._parallel)
+        answers = [pool.submit(self._generate_chunk, chunk) for chunk in chunks]
+        try:
+            return [completion for answer in answers for completion in answer.result()]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            self._inner.close()  # so that nobody waits for what is under way
+            raise
+        finally:
+            pool.shutdown()
 
     def close(self) -> None:
         """As the inner backend."""
@@ -67,8 +84,9 @@ class CachedBackend:
     def _generate_chunk(self, requests: Sequence[Request]) -> list[Completion]:
         keys = [self.key(request) for request in requests]
         missing = {k: r for k, r in zip(keys, requests, strict=True) if k not in self._kept}
-        self.num_kept += len(requests) - len(missing)
-        self._on_done(len(requests) - len(missing))
+        with self._lock:
+            self.num_kept += len(requests) - len(missing)
+            self._on_done(len(requests) - len(missing))
         new = self._ask(missing) if missing else {}
         return [_stamped(new.get(k) or self._kept[k], r) for k, r in zip(keys, requests, strict=True)]
 
@@ -83,10 +101,11 @@ class CachedBackend:
 
         def keep(place: int, completion: Completion) -> None:
             new[keys[place]] = completion
-            if completion.finish_reason != "error":
-                self._kept[keys[place]] = completion
-            self.num_asked += 1
-            self._on_done(1)
+            with self._lock:
+                if completion.finish_reason != "error":
+                    self._kept[keys[place]] = completion
+                self.num_asked += 1
+                self._on_done(1)
 
         try:
             if self._dead is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -66,6 +67,7 @@ class MeteredBackend:
     def __init__(self, inner: Backend, ledger: GenerationLedger) -> None:
         self._inner = inner
         self._ledger = ledger
+        self._lock = threading.Lock()
 
     def check(self, requests: Iterable[Request]) -> None:
         """As the inner backend."""
@@ -84,7 +86,8 @@ class MeteredBackend:
         try:
             answered = self._inner.generate(requests, listen)
         finally:
-            self._ledger.add(answered, time.perf_counter() - started)
+            with self._lock:
+                self._ledger.add(answered, time.perf_counter() - started)
         return answered
 
     def close(self) -> None:

@@ -8,9 +8,10 @@ from typing import Protocol
 
 from mlpo.agents.backend import Backend, DeadModelError, DeferredBackend
 from mlpo.agents.cached import CachedBackend
+from mlpo.agents.cluster import RayModels
 from mlpo.agents.ledger import GenerationLedger, MeteredBackend
 from mlpo.agents.served import ServedModels
-from mlpo.config import ServerConfig, digest
+from mlpo.config import RayConfig, ServerConfig, digest
 from mlpo.models.load import Quantization
 from mlpo.types import LEADER, Completion, Message, Request
 
@@ -59,6 +60,7 @@ class ModelShelf:
         max_loaded: int = 2,
         max_dead: int = 0,
         on_done: Callable[[int], None] | None = None,
+        ray: RayConfig | None = None,
     ) -> None:
         """An empty shelf.
 
@@ -68,6 +70,7 @@ class ModelShelf:
             max_loaded: models in memory at a time; the one opened first makes room for the next.
             max_dead: agents that may stay dead; what is asked of them comes back failed.
             on_done: hears how many requests were answered.
+            ray: workers that hold what would be loaded on this machine.
         """
         self._models = models
         self._kept = kept
@@ -76,6 +79,7 @@ class ModelShelf:
         self._max_loaded = max_loaded
         self._max_dead = max_dead
         self._on_done = on_done
+        self._ray = ray
         self._places: dict[tuple[str, str | None, str], tuple[str, str]] = {}
         self._loaded: dict[tuple[str, str], DeferredBackend] = {}
         self._backends: dict[tuple[str, str], CachedBackend] = {}
@@ -91,7 +95,10 @@ class ModelShelf:
     ) -> CachedBackend:
         """The backend of this model, behind `server` if there is one, else perhaps with quantised weights."""
         own = self._models if quantize is None else self._models.quantized(quantize)
-        source = own if server is None else ServedModels(server)
+        source: Source = own if server is None else ServedModels(server)
+        ray = self._ray if server is None or server.serve is not None else None
+        if ray is not None:
+            source = RayModels(source, ray)
         named = (model, revision, (quantize or "") if server is None else digest(server))
         if named not in self._places:
             self._places[named] = (source.identity(model, revision), "" if server is None else named[-1])
@@ -107,7 +114,8 @@ class ModelShelf:
                 deferred,
                 self._kept,
                 partial(self._key, place[0]),
-                one_by_one=server is not None,
+                one_by_one=server is not None and ray is None,
+                parallel=1 if ray is None else ray.workers,
                 on_done=self._on_done,
                 on_dead=self._spare,
             )

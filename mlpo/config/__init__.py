@@ -1,9 +1,10 @@
 """What a user may set: one frozen section per stage of params.yaml, each field with its meaning, unit and range."""
 
 from mlpo.config.models import HOSTILE, AgentConfig, LeaderConfig, SamplingConfig, ServerConfig, check_urls
-from mlpo.config.params import Params, RoundsConfig, RuntimeConfig, load_params, parse_params, raw_params
+from mlpo.config.params import Params, RoundsConfig, load_params, parse_params, raw_params
 from mlpo.config.results import RIVALS, EvaluateConfig, RegisterConfig, ServeConfig
 from mlpo.config.rows import ALL_FAMILIES, DemonstrateConfig, PrepareConfig, ProposeConfig
+from mlpo.config.runtime import RayConfig, RuntimeConfig
 from mlpo.config.section import ConfigError, Section, digest
 from mlpo.config.training import LoraConfig, TrainMlpoConfig, TrainSftConfig
 
@@ -20,6 +21,7 @@ __all__ = [
     "Params",
     "PrepareConfig",
     "ProposeConfig",
+    "RayConfig",
     "RegisterConfig",
     "RoundsConfig",
     "RuntimeConfig",

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from mlpo.config.models import AgentConfig, AgentName, LeaderConfig
 from mlpo.config.results import NEED_COLLEAGUES, EvaluateConfig, RegisterConfig, ServeConfig
 from mlpo.config.rows import ALL_FAMILIES, DemonstrateConfig, PrepareConfig, ProposeConfig
+from mlpo.config.runtime import RuntimeConfig
 from mlpo.config.section import ConfigError, Section
 from mlpo.config.training import TrainMlpoConfig, TrainSftConfig
 
@@ -27,23 +28,6 @@ class RoundsConfig(Section):
     """Stop when two rounds in a row give the same leader answer and all agents agree."""
     max_draft_tokens: int = Field(48, ge=1)
     """Longest leader completion, tokens."""
-
-
-class RuntimeConfig(Section):
-    """How this machine computes. Changes results only to rounding."""
-
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto: bfloat16 where the device computes it natively, else float32."""
-    batch_tokens: int = Field(16384, ge=64)
-    """Token budget of one sampling batch (prompt and completion)."""
-    max_loaded_models: int = Field(2, ge=1)
-    """Models in memory at a time while a team answers; a team of K different ones and its leader fit at K + 1."""
-    micro_batch_tokens: int = Field(4096, ge=64)
-    """Token budget of one packed training row."""
-    processes: int = Field(1, ge=1, le=1024)
-    """Processes of this machine that train together, one a GPU; each holds all weights and does its share of a step."""
 
 
 class Params(Section):

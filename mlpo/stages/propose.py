@@ -9,7 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from mlpo.agents.backend import TransientError
-from mlpo.agents.cached import CachedBackend
+from mlpo.agents.cached import CHUNK, CachedBackend
 from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params
 from mlpo.layout import PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of
@@ -24,7 +24,9 @@ from mlpo.tracking.runs import stage_run
 from mlpo.types import Completion, Problem, Request
 
 WINDOW = 4096
-"""Requests in memory at a time."""
+"""Requests in memory at a time, or more where many Ray workers answer."""
+CHUNKS_PER_WORKER = 4
+"""Of a window: a worker that is done early goes on while others still answer."""
 
 
 class Place(NamedTuple):
@@ -55,11 +57,12 @@ def run(params: Params, agent: str, *, models: Models | None = None) -> None:
         progress(f"propose@{agent}", total, unit="proposals") as advance,
     ):
         source = models or team_models(params)
-        config = params.team[agent]
-        with closing(ModelShelf(source, store, request_key, ledger=clock.ledger, on_done=advance)) as shelf:
+        config, ray = params.team[agent], params.runtime.ray
+        with closing(ModelShelf(source, store, request_key, ledger=clock.ledger, on_done=advance, ray=ray)) as shelf:
             backend = shelf.backend(config.model, config.revision, config.server, config.quantize)
             backend.check(proposal_requests(params, agent))
-            places, failures = _ask(backend, proposal_requests(params, agent))
+            window = max(WINDOW, CHUNKS_PER_WORKER * CHUNK * (ray.workers if ray else 1))
+            places, failures = _ask(backend, proposal_requests(params, agent), window)
         if len(failures) == total:
             reason = next(iter(failures.values())).error
             raise TransientError(f"{agent}: none of {total} requests was answered: {reason}")
@@ -94,11 +97,11 @@ def _open_store(agent: str) -> CompletionStore:
     return store
 
 
-def _ask(backend: CachedBackend, requests: Iterator[Request]) -> tuple[list[Place], dict[str, Completion]]:
+def _ask(backend: CachedBackend, requests: Iterator[Request], size: int) -> tuple[list[Place], dict[str, Completion]]:
     """Ask window by window. Returns where each completion belongs, and by key those that failed and are not kept."""
     places: list[Place] = []
     failures: dict[str, Completion] = {}
-    while window := list(islice(requests, WINDOW)):
+    while window := list(islice(requests, size)):
         for request, completion in zip(window, backend.generate(window), strict=True):
             places.append(Place(request.problem_id, request.sample, backend.key(request)))
             if completion.finish_reason == "error":

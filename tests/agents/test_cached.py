@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier, Event
 
 import pytest
 
 from mlpo.agents import cached
-from mlpo.agents.backend import Backend, DeferredBackend, OnAnswer, failed
+from mlpo.agents.backend import Backend, DeferredBackend, OnAnswer, TransientError, failed
 from mlpo.agents.cached import CachedBackend
 from mlpo.agents.scripted import ScriptedBackend
 from mlpo.store import CompletionStore, request_key
@@ -113,3 +114,42 @@ def test_a_deferred_backend_is_opened_once() -> None:
     backend.generate([request(2)])
     assert len(opened) == 1
     assert opened[0].num_calls == 2
+
+
+def test_chunks_are_asked_at_a_time_by_as_many_threads_and_keep_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cached, "CHUNK", 2)
+    together = Barrier(3, timeout=30)  # broken unless three chunks of two are under way at a time
+
+    class Waiting(ScriptedBackend):
+        def generate(self, requests: Sequence[Request], on_answer: OnAnswer | None = None) -> list[Completion]:
+            together.wait()
+            return super().generate(requests, on_answer)
+
+    kept: dict[str, Completion] = {}
+    wanted = [request(n) for n in range(6)]
+    backend = CachedBackend(Waiting(echo), kept, key, parallel=3)
+    assert [c.text for c in backend.generate(wanted)] == [echo(r) for r in wanted]
+    assert (len(kept), backend.num_asked) == (6, 6)
+
+
+def test_an_error_in_one_thread_closes_the_backend_and_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cached, "CHUNK", 1)
+    under_way, closed = Event(), Event()
+
+    class Failing(ScriptedBackend):
+        def generate(self, requests: Sequence[Request], on_answer: OnAnswer | None = None) -> list[Completion]:
+            self.num_calls += 1
+            if requests[0].problem_id == "p0":
+                assert under_way.wait(30)
+                raise TransientError("gone")
+            under_way.set()
+            assert closed.wait(30)  # as what a killed worker was asked
+            raise TransientError("closed")
+
+        def close(self) -> None:
+            closed.set()
+
+    inner = Failing(echo)
+    with pytest.raises(TransientError, match="gone"):
+        CachedBackend(inner, {}, key, parallel=2).generate([request(n) for n in range(5)])
+    assert inner.num_calls < 5

@@ -1,0 +1,99 @@
+"""Models on a real Ray of two workers: answers as without it, and a worker that is killed loses nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mlpo.agents import cached
+from mlpo.agents.backend import Backend, DeferredBackend
+from mlpo.agents.cached import CachedBackend
+from mlpo.agents.cluster import RayModels
+from mlpo.agents.scripted import ScriptedModels
+from mlpo.config import ConfigError, RayConfig
+from mlpo.store import CompletionStore, request_key
+from mlpo.types import Completion, Message, Request, Sampling
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),  # Ray's own
+]
+CONFIG = RayConfig(workers=2, start_seconds=600, batch_seconds=300)
+WANTED = [Request(f"p{n}", "geo", (Message("user", f"{n}?"),), Sampling(), seed=7, sample=n % 3) for n in range(240)]
+BAD = Request("bad", "geo", (Message("user", "bad"),), Sampling(), seed=7)
+
+
+def reply(request: Request) -> str:
+    """Slow enough that a worker is killed at work."""
+    time.sleep(0.02)
+    if request == BAD:
+        raise ConfigError("geo, problem bad: too long")
+    return f"{request.messages[-1].content} {request.sample} seed {request.seed}"
+
+
+def key(request: Request) -> str:
+    return request_key("scripted", request)
+
+
+@pytest.fixture(autouse=True)
+def workers_find_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parents[2]}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setattr(cached, "CHUNK", 4)
+
+
+def rays() -> list[psutil.Process]:
+    """Processes of a Ray of ours."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if process.name().startswith(("ray::", "raylet", "gcs_server")) and process.status() != "zombie":
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def kill_a_worker_at_work(store: Path) -> int:
+    """Kill one when the first answers are kept; how many were by then."""
+    end = time.monotonic() + 600
+    while time.monotonic() < end:
+        workers = [process for process in rays() if process.name().startswith("ray::_Worker")]
+        if workers and store.exists() and (num_kept := len(store.read_bytes().splitlines())):
+            workers[0].kill()
+            return num_kept
+        time.sleep(0.02)
+    return 0
+
+
+def answered(store: Path, open_backend: Backend, parallel: int) -> tuple[list[Completion], int]:
+    with CompletionStore(store) as kept, closing(CachedBackend(open_backend, kept, key, parallel=parallel)) as backend:
+        return backend.generate(WANTED), backend.num_asked
+
+
+def test_two_workers_of_whom_one_is_killed_answer_as_one_process_and_are_not_asked_again(tmp_path: Path) -> None:
+    alone, _ = answered(tmp_path / "alone.jsonl", ScriptedModels(reply).open("geo", None), 1)
+    models, store = RayModels(ScriptedModels(reply), CONFIG), tmp_path / "ray.jsonl"
+    with ThreadPoolExecutor(1) as pool:
+        killed = pool.submit(kill_a_worker_at_work, store)
+        answers, num_asked = answered(store, DeferredBackend(lambda: models.open("geo", None)), 2)
+        assert 0 < killed.result() < len(WANTED)
+    assert answers == alone
+    assert num_asked == len(WANTED)
+    assert sorted(store.read_text().splitlines()) == sorted((tmp_path / "alone.jsonl").read_text().splitlines())
+    assert rays() == []
+
+    again = DeferredBackend(lambda: pytest.fail("all is kept, and Ray was started"))
+    assert answered(store, again, 2) == (alone, 0)
+
+
+def test_what_a_worker_raises_is_raised_as_it_was(tmp_path: Path) -> None:
+    with closing(RayModels(ScriptedModels(reply), CONFIG).open("geo", None)) as backend:
+        with pytest.raises(ConfigError, match=r"^geo, problem bad: too long$"):
+            backend.generate([BAD])
+        assert backend.generate(WANTED[:2])[1].text == "1? 1 seed 7"  # the worker is well
