@@ -13,7 +13,7 @@ from mlpo.agents.shelf import ModelShelf
 from mlpo.config import ConfigError, Params, RuntimeConfig, parse_params
 from mlpo.method.prompts import AgentPrompt
 from mlpo.stages.strategies import team_strategy
-from mlpo.tracking.candidate import PARAMS_FILE, TEAM_FILE
+from mlpo.tracking.description import PARAMS_FILE, TEAM_FILE
 from mlpo.types import LEADER, Problem, Transcript
 
 

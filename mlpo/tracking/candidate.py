@@ -1,4 +1,4 @@
-"""A leader about to be registered: what identifies it, and the files that describe it beside its weights."""
+"""A leader about to be registered: what it is made of, and what identifies it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,9 @@ from typing import Any
 
 from mlpo.config import Params, digest
 from mlpo.method.prompts import AgentPrompt
-from mlpo.tracking.card import licence_of, model_card
-from mlpo.tracking.evaluations import write_evaluation
 from mlpo.tracking.gate import Evaluation
+from mlpo.tracking.origin import licence_of
 from mlpo.types import Message
-
-PARAMS_FILE, TEAM_FILE = "params.json", "team.json"
-"""All parameters, and the team's prompts with their worked examples: with them the leader can be played anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +69,5 @@ class Candidate:
             **{f"evaluation.{key}": json.dumps(leader[key]) for key in _SHOWN},
         }
 
-    def write_description(self, folder: Path) -> None:
-        """Write the model card, the per-problem scores, all metrics, parameters and the team."""
-        (folder / "README.md").write_text(model_card(self), encoding="utf-8")
-        write_evaluation(folder, self.evaluation)
-        _write_json(folder / "metrics.json", self.metrics)
-        _write_json(folder / PARAMS_FILE, self.params.model_dump(mode="json", by_alias=True))
-        _write_json(folder / TEAM_FILE, [asdict(agent) for agent in self.team])
-
 
 _SHOWN = ("accuracy", "interval", "n", "invalid_rate", "generations", "prompt_tokens", "completion_tokens")
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -6,18 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlpo.tracking.candidate import Candidate
+from mlpo.tracking.origin import ORIGINS, licence_of
 from mlpo.types import LEADER
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
-    from mlpo.tracking.candidate import Candidate
-
 TEMPLATE = Path(__file__).parent / "templates" / "card.md.j2"
-ORIGINS = {"embedded": "HuggingFaceTB/SmolLM2-135M-Instruct"}
-"""The hub's name of a base model that has another one here."""
-LICENCES = {"embedded": "apache-2.0"}
-"""By base model; another model's licence is what its own card says."""
 DATASETS = {
     "bbh": "SaylorTwift/bbh",
     "gsm8k": "openai/gsm8k",
@@ -27,11 +23,6 @@ DATASETS = {
 }
 """The hub's name of a benchmark that is there."""
 RULE_AND_STRATEGY = {"with its team": LEADER, "alone": f"{LEADER}_solo"}
-
-
-def licence_of(base_model: str) -> str:
-    """The licence in the hub's word for it."""
-    return LICENCES.get(base_model, "other")
 
 
 def model_card(candidate: Candidate) -> str:

@@ -11,6 +11,7 @@ from mlpo import layout
 from mlpo.tracking.candidate import Candidate
 from mlpo.tracking.connect import Connection, as_global_store, exclusive
 from mlpo.tracking.decisions import NAME, Decision, decision_in
+from mlpo.tracking.description import write_description
 from mlpo.tracking.model import write_model
 from mlpo.tracking.pipeline import STAGE
 from mlpo.tracking.promotion import promote
@@ -69,7 +70,7 @@ def _create_version(run: StageRun, candidate: Candidate, inputs: Sequence[Path],
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "model"
             write_model(folder, model, candidate, code)
-            candidate.write_description(folder)
+            write_description(candidate, folder)
             client.log_model_artifacts(model.model_id, str(folder))
     except BaseException:
         client.finalize_logged_model(model.model_id, "FAILED")
