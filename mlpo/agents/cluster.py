@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -75,7 +76,7 @@ class RayBackend:
             max_task_retries=MAX_RESTARTS,
         )
         asked = (source, model, revision, source.identity(model, revision))
-        self._workers = [made.remote(*asked) for _ in range(config.workers)]
+        self._workers: list[Any] = [made.remote(*asked) for _ in range(config.workers)]
         self._free: SimpleQueue[Any] = SimpleQueue()
         for worker in self._workers:
             self._free.put(worker)
@@ -183,7 +184,7 @@ def _join(config: RayConfig) -> bool:
     try:
         ray.init(
             address=config.address or "local",
-            logging_level="error",
+            logging_level=logging.ERROR,
             log_to_driver=False,
             **({} if config.address else own),
         )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from mlpo.agents.runner import run_strategies
 from mlpo.agents.shelf import ModelShelf
@@ -15,6 +16,9 @@ from mlpo.method.prompts import AgentPrompt
 from mlpo.stages.strategies import team_strategy
 from mlpo.tracking.description import PARAMS_FILE, TEAM_FILE
 from mlpo.types import LEADER, Problem, Transcript
+
+PLAYED = ("seed", "team", "leader", "rounds")
+"""Parameters that say how a leader plays; the others say how it was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,30 @@ def read_registered(folder: Path, runtime: RuntimeConfig) -> RegisteredLeader:
     """Read a version's folder.
 
     Raises:
-        ConfigError: it was not written by stage `register`, or by one of other code.
+        ConfigError: stage `register` did not write it, or its play has a parameter that is no longer known.
     """
     for name in (PARAMS_FILE, TEAM_FILE):
         if not (folder / name).is_file():
             raise ConfigError(f"{folder / name}: missing, so its team is not known; register the leader again")
-    params = parse_params(TypeAdapter(dict).validate_json((folder / PARAMS_FILE).read_bytes()), source=PARAMS_FILE)
+    raw = TypeAdapter(dict[str, Any]).validate_json((folder / PARAMS_FILE).read_bytes())
+    params = parse_params(_still_known(raw), source=PARAMS_FILE)
     team = TypeAdapter(tuple[AgentPrompt, ...]).validate_json((folder / TEAM_FILE).read_bytes())
     return RegisteredLeader(folder, params.model_copy(update={"runtime": runtime}), team)
+
+
+def _still_known(raw: dict[str, Any]) -> dict[str, Any]:
+    """The parameters without those that code has dropped since, unless the leader would now play otherwise."""
+    try:
+        Params.model_validate(raw)
+    except ValidationError as error:
+        for unknown in (e["loc"] for e in error.errors() if e["type"] == "extra_forbidden"):
+            if unknown[0] not in PLAYED:
+                raw = _without(raw, unknown)
+    return raw
+
+
+def _without(raw: dict[str, Any], path: Sequence[int | str]) -> dict[str, Any]:
+    first, *rest = (str(part) for part in path)
+    if not rest:
+        return {name: value for name, value in raw.items() if name != first}
+    return raw | {first: _without(raw[first], rest)}

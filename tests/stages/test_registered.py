@@ -1,0 +1,32 @@
+"""A leader that older code registered: what code has dropped since is passed over, unless it would change the play."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlpo.config import ConfigError, RuntimeConfig, parse_params
+from mlpo.stages.registered import read_registered
+
+
+def write(folder: Path, raw: dict[str, Any]) -> Path:
+    (folder / "params.json").write_text(json.dumps(raw))
+    (folder / "team.json").write_text(json.dumps([{"name": "adder", "system": "Be brief.", "shots": []}]))
+    return folder
+
+
+def test_dropped_parameters_of_its_making_are_passed_over(tmp_path: Path, raw_params: dict[str, Any]) -> None:
+    raw = raw_params | {"train_mlpo": {"steps": 7, "dropped": 1}, "gone": {"all": "of it"}}
+    registered = read_registered(write(tmp_path, raw), RuntimeConfig(batch_tokens=99))
+    expected = parse_params(raw_params | {"train_mlpo": {"steps": 7}})
+    assert registered.params == expected.model_copy(update={"runtime": RuntimeConfig(batch_tokens=99)})
+
+
+@pytest.mark.parametrize("section", ["rounds", "leader"])
+def test_dropped_parameters_of_its_play_are_refused(tmp_path: Path, raw_params: dict[str, Any], section: str) -> None:
+    raw = raw_params | {section: {**raw_params.get(section, {}), "dropped": 1}}
+    with pytest.raises(ConfigError, match=rf"params.json: {section}.dropped is unknown; known keys"):
+        read_registered(write(tmp_path, raw), RuntimeConfig())
