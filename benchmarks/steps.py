@@ -92,7 +92,7 @@ def ours(shape: Shape, device: str) -> Work:
                 loaded,
                 prompts,
                 config,
-                roller=Roller(shape.group, sampling, 16384, 0, score),
+                roller=Roller(shape.group, sampling, 0, score),
                 runtime=RuntimeConfig(micro_batch_tokens=MICRO_BATCH_TOKENS),
                 workspace=Workspace(Path(folder) / "run"),
                 on_step=lambda metrics: None,

@@ -65,6 +65,8 @@ class TrainMlpoConfig(Section):
     """Optimizer steps over which the rate rises; it stays constant after."""
     temperature: float = Field(1.0, gt=0, le=5)
     """Sampling temperature of the roll-outs."""
+    rollout_engine: Literal["own", "vllm"] = "own"
+    """Who draws the roll-outs: our sampler, or vLLM inside the training process, at the same seeds other tokens."""
     max_completion_tokens: int = Field(48, ge=1)
     """L: longest leader completion, and the constant the loss is divided by in dr_grpo."""
     loss_type: Literal["dr_grpo", "grpo"] = "dr_grpo"
@@ -107,6 +109,9 @@ class TrainMlpoConfig(Section):
     """Guard: stop when the share of groups with equal rewards stays above this for `max_zero_reward_steps` steps."""
     max_kl: float = Field(10.0, gt=0)
     """Guard: stop when the KL to the reference exceeds this."""
+    max_logprob_difference: float = Field(0.1, gt=0)
+    """Guard: stop when vLLM's log-probabilities are on average further from the trainer's, nats a token: at once for a
+    probe after a weight sync, after `max_zero_reward_steps` steps for completions."""
     max_reward_errors: float = Field(0.05, ge=0, le=1)
     """Guard: stop when a larger share of rewards raised."""
 

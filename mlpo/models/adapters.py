@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from mlpo.config import ConfigError, LoraConfig
@@ -49,6 +51,18 @@ class Adapters:
 
 def _is_linear(module: torch.nn.Module) -> bool:
     return isinstance(module, torch.nn.Linear)
+
+
+def plain_weights(model: PreTrainedModel) -> Iterator[tuple[str, Tensor]]:
+    """What training changes, by the names a model without adapters has: trained weights, or W + (alpha / rank) B A."""
+    from peft.tuners.lora import Linear
+
+    adapted = [(name, module) for name, module in model.named_modules() if isinstance(module, Linear)]
+    for name, module in adapted:
+        base: Any = module.get_base_layer()
+        yield f"{name}.weight", base.weight + module.get_delta_weight("default")
+    if not adapted:
+        yield from ((name, weight) for name, weight in model.named_parameters() if weight.requires_grad)
 
 
 def choose_trained(

@@ -8,6 +8,7 @@ N parameters, L layers, h width, f inner width, k width of all keys, V vocabular
     AdamW          8 N'         two moments in float32 (arXiv:1711.05101)
     reference      4 N'         only with beta > 0; what is not trained is shared with it
     sampling copy  2 N          only where bfloat16 is computed: the trained weights stay in float32
+    vLLM           b N          its own weights instead of that copy, a pass of ENGINE_PASS_TOKENS, ENGINE_BYTES
     activations    L (b (4 h + 2 k + 4 f) + 24 h)   a token of a packed row: the inputs of all products, norms and
                                                     residuals in float32; L trained layers, no scores
     logits         16 V         a predicted token: float32 logits, scaled, their softmax and its gradient
@@ -25,6 +26,10 @@ from mlpo.models.sample import CHOOSE_ROWS
 from mlpo.models.shape import ModelShape
 
 FLOAT32, BFLOAT16 = 4, 2
+ENGINE_PASS_TOKENS = 4096
+"""Tokens that an engine inside the training process reads at a time."""
+ENGINE_BYTES = 10**9
+"""CUDA graphs and workspaces of an engine, about."""
 QUANTISED = {"8bit": 1.0, "4bit": 0.56}
 """Bytes a parameter, scales included."""
 
@@ -51,17 +56,17 @@ def sampling_memory(
     shape: ModelShape, *, batch_tokens: int, value_bytes: int, quantize: Quantization | None = None
 ) -> Memory:
     """Sampling with one model: its weights, a batch's keys and values, a pass over prompts, and logits of some rows."""
-    per_token = value_bytes * (4 * shape.width + 2 * shape.key_width + 3 * shape.inner)
+    logits = 3 * FLOAT32 * CHOOSE_ROWS * shape.vocabulary
     return Memory(
         weights=shape.parameters * (QUANTISED[quantize] if quantize else value_bytes),
-        keys=_key_bytes(shape, batch_tokens, value_bytes),
-        activations=min(batch_tokens, PASS_TOKENS) * per_token + 3 * FLOAT32 * CHOOSE_ROWS * shape.vocabulary,
+        keys=key_bytes(shape, batch_tokens, value_bytes),
+        activations=_pass_bytes(shape, min(batch_tokens, PASS_TOKENS), value_bytes) + logits,
     )
 
 
 def training_memory(
     shape: ModelShape, *, trained: int, layers: int, row_tokens: int, predicted: int, value_bytes: int,
-    batch_tokens: int = 0, reference: bool = False,
+    batch_tokens: int = 0, reference: bool = False, engine: bool = False,
 ) -> Memory:  # fmt: skip
     """Training: the module's formula for a packed row of `row_tokens`, `predicted` of them completion tokens.
 
@@ -70,17 +75,26 @@ def training_memory(
         layers: from the first that holds one on: nothing below is kept for the backward pass.
         value_bytes: of what is computed with, 2 under bfloat16.
         batch_tokens: of the roll-outs in between; 0 without any.
+        engine: vLLM draws them, inside the training process.
     """
     per_layer = value_bytes * (4 * shape.width + 2 * shape.key_width + 4 * shape.inner) + 24 * shape.width
-    copy = BFLOAT16 * shape.parameters if batch_tokens and value_bytes == BFLOAT16 else 0
+    copied = batch_tokens and (engine or value_bytes == BFLOAT16)
+    copy = value_bytes * shape.parameters if copied else 0
+    inside = ENGINE_BYTES + _pass_bytes(shape, ENGINE_PASS_TOKENS, value_bytes) if engine else 0
     return Memory(
         weights=FLOAT32 * shape.parameters + copy + (FLOAT32 * trained if reference else 0),
         gradients=FLOAT32 * trained,
         optimizer=2 * FLOAT32 * trained,
-        keys=_key_bytes(shape, batch_tokens, value_bytes),
-        activations=row_tokens * layers * per_layer + predicted * 4 * FLOAT32 * shape.vocabulary,
+        keys=key_bytes(shape, batch_tokens, value_bytes),
+        activations=row_tokens * layers * per_layer + predicted * 4 * FLOAT32 * shape.vocabulary + inside,
     )
 
 
-def _key_bytes(shape: ModelShape, tokens: int, value_bytes: int) -> float:
+def _pass_bytes(shape: ModelShape, tokens: int, value_bytes: int) -> float:
+    """What a pass over `tokens` holds at a time."""
+    return tokens * value_bytes * (4 * shape.width + 2 * shape.key_width + 3 * shape.inner)
+
+
+def key_bytes(shape: ModelShape, tokens: int, value_bytes: int) -> float:
+    """Keys and values of so many tokens."""
     return 2 * shape.layers * shape.key_width * value_bytes * tokens

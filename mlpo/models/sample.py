@@ -50,6 +50,8 @@ class Drawn:
     token_ids: tuple[int, ...]
     finish_reason: Literal["stop", "length"]
     text: str
+    logprobs: tuple[float, ...] | None = None
+    """Of each token at the sampling temperature, as who drew it says; None where nobody said."""
 
 
 def sample_tokens(

@@ -13,6 +13,7 @@ from mlpo.config import HOSTILE, AgentConfig, LeaderConfig, Params
 from mlpo.models.shape import model_shape
 from mlpo.stages.questions import Questions, read_questions, tokens_of
 from mlpo.stages.stage_plans import ModelPlan, Planner, StagePlan
+from mlpo.training.engine import why_not_vllm
 from mlpo.types import LEADER
 
 
@@ -40,6 +41,8 @@ def make_plan(params: Params, *, memory_gb: float | None = None) -> Plan:
     planner = Planner(params, questions, models)
     stages = tuple(planner.stages())
     problems = [*_missing_packages(models), *planner.too_long(questions.mean)]
+    if params.train_mlpo.rollout_engine == "vllm" and params.train_mlpo.steps:
+        problems += why_not_vllm(params.runtime)
     if memory_gb is not None:
         problems += _too_large(stages, memory_gb)
     warnings = [*_warnings(params, models)]

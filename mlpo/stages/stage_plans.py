@@ -126,6 +126,7 @@ class Planner:
                 value_bytes=self.value_bytes,
                 batch_tokens=runtime.batch_tokens,
                 reference=config.beta > 0,
+                engine=config.rollout_engine == "vllm",
             )
         out = drawn * config.max_completion_tokens
         return StagePlan("train_mlpo", prompts, drawn, prompts * prompt, out, config.steps, memory)

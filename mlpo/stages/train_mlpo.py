@@ -24,6 +24,7 @@ from mlpo.stages.team_models import team_models
 from mlpo.stages.unfinished import claim_workspace, load_to_train, workspace_of
 from mlpo.store import CompletionStore, request_key, write_json_atomic
 from mlpo.tracking.runs import stage_run
+from mlpo.training.engine import why_not_vllm
 from mlpo.training.journal import MLPO_COLUMNS, Log, log_nothing, write_curve, write_rollouts
 from mlpo.training.mlpo import train_mlpo
 from mlpo.training.plan import TrainingPrompt, num_planned_prompts, plan_prompts
@@ -48,11 +49,13 @@ def run(params: Params, *, models: Models | None = None) -> None:
     Args:
         models: where agents come from if `rounds_in_training` asks them again.
     Raises:
-        ConfigError: proposals or the SFT leader are missing, nothing is left to train on, or the unfinished run was
-            another one; nothing is written.
+        ConfigError: proposals or the SFT leader are missing, nothing is left to train on, vLLM is asked for and cannot
+            run here, or the unfinished run was another one; nothing is written.
         TrainingStopped: a guard saw that nothing is learned.
     """
     config = params.train_mlpo
+    if config.rollout_engine == "vllm" and (problems := [*why_not_vllm(params.runtime)]):
+        raise ConfigError("; ".join(problems))
     ranks = join_ranks(params.runtime.device)
     prepared = prepare(params, read_proposal_sets(tuple(params.team), equivalent=is_equivalent))
     if not SFT_LEADER.is_dir():
@@ -172,7 +175,6 @@ def _roller(params: Params, shelf: ModelShelf | None) -> Roller:
     return Roller(
         group_size=config.group_size,
         sampling=Sampling(config.temperature, 1.0, config.max_completion_tokens),
-        batch_tokens=params.runtime.batch_tokens,
         seed=params.seed,
         score=partial(leader_reward, equivalent=is_equivalent),
         refresh=refresh,

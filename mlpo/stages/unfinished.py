@@ -15,7 +15,14 @@ from mlpo.tracking.provenance import content_md5
 from mlpo.training.workspace import Workspace
 
 WITHOUT_EFFECT = frozenset(
-    {"save_steps", "max_zero_reward_steps", "max_zero_signal_share", "max_kl", "max_reward_errors"}
+    {
+        "save_steps",
+        "max_zero_reward_steps",
+        "max_zero_signal_share",
+        "max_kl",
+        "max_reward_errors",
+        "max_logprob_difference",
+    }
 )
 """Parameters that change when a run is saved or stopped, and never what it computes: they may change in between."""
 

@@ -77,6 +77,14 @@ def _guards(config: TrainMlpoConfig) -> list[_Guard]:
             f"lower train_mlpo.learning_rate (now {config.learning_rate}) or raise train_mlpo.beta (now {config.beta})",
         ),
         _Guard(
+            "logprob_difference",
+            lambda m: m.get("rollout_logprob_difference", 0.0) > config.max_logprob_difference,
+            patience,
+            "vLLM's log-probabilities differ from the trainer's by more than train_mlpo.max_logprob_difference = "
+            f"{config.max_logprob_difference}",
+            "set train_mlpo.rollout_engine to own, or raise the limit if vLLM computes this model otherwise by so much",
+        ),
+        _Guard(
             "not_finite",
             lambda m: not abs(m.get("loss", 0.0)) < float("inf") or not m.get("grad_norm", 0.0) < float("inf"),
             1,

@@ -18,8 +18,8 @@ from mlpo.training.rollouts import RolloutGroup
 SFT_COLUMNS = ("step", "loss", "token_accuracy", "entropy", "grad_norm", "learning_rate")
 MLPO_COLUMNS = (
     "step", "reward", "correct", "well_formed", "correct_team", "correct_solo", "zero_signal_share", "truncated_rate",
-    "invalid_rate", "reward_error_rate", "completion_tokens", "clipped_ratio", "kl", "entropy", "loss", "grad_norm",
-    "learning_rate",
+    "invalid_rate", "reward_error_rate", "completion_tokens", "clipped_ratio", "kl", "entropy",
+    "rollout_logprob_difference", "rollout_logprob_difference_max", "loss", "grad_norm", "learning_rate",
 )  # fmt: skip
 
 

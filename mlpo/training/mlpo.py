@@ -27,8 +27,6 @@ from mlpo.training.checkpoints import SmallCheckpoints, trainable_weights
 from mlpo.training.guards import Guards, TrainingStopped
 from mlpo.training.journal import MLPO_COLUMNS, Log, curve_row, log_nothing, rollout_rows
 from mlpo.training.machine import (
-    copy_in,
-    copy_weights,
     frozen_copy,
     leave_unwrapped,
     naming_the_budget,
@@ -41,6 +39,7 @@ from mlpo.training.plan import TrainingPrompt
 from mlpo.training.progress import Meter
 from mlpo.training.ranks import ALONE, Ranks
 from mlpo.training.rollouts import Roller, RolloutGroup, reward_totals, rollout_metrics
+from mlpo.training.samplers import make_sampler
 from mlpo.training.schedule import Scheduled
 from mlpo.training.update import Part, check_prompt_lengths, make_parts, part_loss
 from mlpo.training.workspace import Workspace
@@ -69,7 +68,7 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
         self._config, self._roller, self._runtime = config, roller, runtime
         self._plan, self._workspace, self._on_step = plan, workspace, on_step
         self._leader = leader
-        self._sampler = leader if compute_dtype == torch.float32 else copy_in(leader, compute_dtype)
+        self._sampler = make_sampler(leader, compute_dtype, config, runtime, ranks)
         self._reference = frozen_copy(leader.model) if config.beta > 0 else None
         self._parts: list[Part] | None = None
         self._rollout: dict[str, float] = {}
@@ -103,15 +102,16 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
 
     def _rolled_out(self, prompts: Sequence[TrainingPrompt]) -> list[RolloutGroup]:
         began = time.perf_counter()
-        if self._sampler is not self._leader:
-            copy_weights(self._leader.model, self._sampler.model)
-        self._sampler.model.eval()
-        with naming_the_budget("sampling", "runtime.batch_tokens", self._roller.batch_tokens):
-            groups = self._roller.roll_out(self._sampler, prompts, self.state.global_step + 1, self.ranks)
+        self._sampler.refresh()
+        groups = self._roller.roll_out(self._sampler, prompts, self.state.global_step + 1, self.ranks)
         seconds = time.perf_counter() - began
         num_tokens = sum(len(d.token_ids) for g in groups for d in g.drawn)
         self._rollout = {"rollout_seconds": seconds, "rollout_tokens_per_second": num_tokens / seconds}
         return groups
+
+    def close_sampler(self) -> None:
+        """Give back what only the roll-outs need."""
+        self._sampler.close()
 
     def _record(self, groups: Sequence[RolloutGroup], rewards_PG: Tensor) -> None:
         advantages_PG = group_advantages(rewards_PG, scale=self._config.scale_rewards)
@@ -124,7 +124,8 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
         """The gradient of the whole batch, added up over its parts and over all processes."""
         parts = self._prepare_inputs(inputs)
         model.train()
-        self._sums = dict.fromkeys(("tokens", "clipped", "kl", "entropy", "packed_tokens"), 0.0)
+        self._sums = dict.fromkeys(("tokens", "clipped", "kl", "entropy", "packed_tokens", "differing"), 0.0)
+        self._worst = 0.0
         self._update_began = time.perf_counter()
         total = torch.zeros((), device=self.args.device)
         for part in parts:
@@ -136,7 +137,16 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
         self._step += 1
         self.ranks.add_gradients(trainable_weights(self._leader.model).values())
         self._sums = self.ranks.totals(self._sums)
+        if self._config.rollout_engine == "vllm":
+            self._compare_with_the_engine()
         return self.ranks.add(total)
+
+    def _compare_with_the_engine(self) -> None:
+        """How far its log-probabilities are from ours, in the first update on a batch: later the weights are others."""
+        worst = max(self.ranks.gather({self.ranks.rank: self._worst}))
+        if self._sums["tokens"] and (self._step - 1) % self.num_iterations == 0:
+            self._rollout["rollout_logprob_difference"] = self._sums["differing"] / self._sums["tokens"]
+            self._rollout["rollout_logprob_difference_max"] = worst
 
     def _compute_loss(self, model: nn.Module, inputs: Part) -> Tensor:
         """One part's share of the batch's loss."""
@@ -146,6 +156,9 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
         self._sums["kl"] += float(found.policy.kl_sum)
         self._sums["entropy"] += float(found.entropy_sum)
         self._sums["packed_tokens"] += inputs.num_tokens
+        if found.differences is not None:
+            self._sums["differing"] += float(found.differences.sum())
+            self._worst = max(self._worst, float(found.differences.max()))
         return found.policy.loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -217,6 +230,8 @@ def train_mlpo(
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         except TrainingStopped as stop:
             raise TrainingStopped(f"{stop}. The roll-outs lie in {workspace.set_aside()}/rollouts.jsonl") from None
+        finally:
+            trainer.close_sampler()
         if trainer.adapters is not None:
             trainer.adapters.merge()
     leader.model.eval()

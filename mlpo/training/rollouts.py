@@ -16,10 +16,11 @@ from torch import Tensor
 from mlpo.method.answers import parse_answer
 from mlpo.method.rewards import RewardParts
 from mlpo.method.seeds import derive_seed
-from mlpo.models.load import LoadedModel, render
-from mlpo.models.sample import Draw, Drawn, sample_tokens
+from mlpo.models.load import render
+from mlpo.models.sample import Draw, Drawn
 from mlpo.training.plan import TrainingPrompt
 from mlpo.training.ranks import ALONE, Ranks
+from mlpo.training.sampler import Sampler
 from mlpo.types import FinishReason, Problem, Sampling
 
 Score = Callable[[str, FinishReason, Problem], RewardParts]
@@ -47,24 +48,23 @@ class Roller:
 
     group_size: int
     sampling: Sampling
-    batch_tokens: int
     seed: int
     score: Score
     refresh: Refresh | None = None
 
     def roll_out(
-        self, leader: LoadedModel, prompts: Sequence[TrainingPrompt], step: int, ranks: Ranks = ALONE
+        self, sampler: Sampler, prompts: Sequence[TrainingPrompt], step: int, ranks: Ranks = ALONE
     ) -> list[RolloutGroup]:
         """Sample and score a group for each prompt, in order; each process does its share, and gets all groups."""
-        prompts = self._refreshed(leader, prompts, step, ranks)
+        prompts = self._refreshed(sampler, prompts, step, ranks)
         slots = ranks.share(len(prompts))
-        tokens = [render(leader.tokenizer, prompts[slot].messages) for slot in slots]
+        tokens = [render(sampler.tokenizer, prompts[slot].messages) for slot in slots]
         draws = [
             Draw(ids, self.sampling, derive_seed(self.seed, "rollout", step, slot, index))
             for slot, ids in zip(slots, tokens, strict=True)
             for index in range(self.group_size)
         ]
-        drawn = sample_tokens(leader, draws, batch_tokens=self.batch_tokens)
+        drawn = sampler.sample(draws)
         groups = {}
         for place, (slot, ids) in enumerate(zip(slots, tokens, strict=True)):
             group = tuple(drawn[place * self.group_size : (place + 1) * self.group_size])
@@ -73,7 +73,7 @@ class Roller:
         return ranks.gather(groups)
 
     def _refreshed(
-        self, leader: LoadedModel, prompts: Sequence[TrainingPrompt], step: int, ranks: Ranks
+        self, sampler: Sampler, prompts: Sequence[TrainingPrompt], step: int, ranks: Ranks
     ) -> Sequence[TrainingPrompt]:
         """Where a prompt asks for it, the agents answer again, to the current leader's draft; one process asks them."""
         slots = [slot for slot, p in enumerate(prompts) if p.refresh]
@@ -82,13 +82,13 @@ class Roller:
         mine = slots[ranks.rank :: ranks.count]
         draws = [
             Draw(
-                render(leader.tokenizer, prompts[slot].messages),
+                render(sampler.tokenizer, prompts[slot].messages),
                 self.sampling,
                 derive_seed(self.seed, "draft", step, slot),
             )
             for slot in mine
         ]
-        drawn = sample_tokens(leader, draws, batch_tokens=self.batch_tokens)
+        drawn = sampler.sample(draws)
         drafts = ranks.gather({slot: d.text for slot, d in zip(mine, drawn, strict=True)})
         answered = ranks.from_main(lambda: self._asked([prompts[slot] for slot in slots], drafts))
         renewed = dict(zip(slots, answered, strict=True))

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from mlpo.config import ConfigError, TrainMlpoConfig
 from mlpo.method.objective import PolicyLoss, carries_signal, group_advantages, policy_loss
 from mlpo.models.packed import Group, PackedBatch, pack, packed_logprobs
+from mlpo.models.sample import Drawn
 from mlpo.training.rollouts import RolloutGroup
 
 
@@ -29,6 +30,8 @@ class Part:
     """[N, T] log pi_old. In the first update on a batch it is log pi itself, so no pass of its own is spent on it."""
     reference_logprobs: Tensor | None = None
     """[N, T] log pi_ref, kept for the next update too."""
+    sampled_logprobs: Tensor | None = None
+    """[N, T] log pi as an engine says that drew the completions, for comparison alone; None from our own sampler."""
 
     @property
     def num_tokens(self) -> int:
@@ -41,6 +44,8 @@ class PartLoss(NamedTuple):
 
     policy: PolicyLoss
     entropy_sum: Tensor
+    differences: Tensor | None
+    """[tokens] |log pi by the engine - by the trainer|, where both are of the same weights: in the first update."""
 
 
 def make_parts(
@@ -70,8 +75,16 @@ def make_parts(
     for batch in pack(pieces, max_tokens):
         where = [members[piece][k] for piece, k in batch.index]
         advantages = torch.stack([advantages_PG[slot, i] for slot, i in where]).to(device)
-        parts.append(Part(batch, advantages, rewards_PG.numel()))
+        sampled = _sampled_logprobs([groups[slot].drawn[i] for slot, i in where])
+        sampled = sampled if sampled is None else sampled.to(device)
+        parts.append(Part(batch, advantages, rewards_PG.numel(), sampled_logprobs=sampled))
     return parts
+
+
+def _sampled_logprobs(drawn: Sequence[Drawn]) -> Tensor | None:
+    """[N, T], padded with zeros; None if one has none."""
+    rows = [torch.tensor(d.logprobs) for d in drawn if d.logprobs is not None]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True) if len(rows) == len(drawn) else None
 
 
 def _pieces(group: RolloutGroup, indices: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
@@ -94,8 +107,11 @@ def part_loss(
 ) -> PartLoss:
     """The objective on one part. Remembers pi_old and pi_ref in the part, for the next update on the same batch."""
     found = packed_logprobs(model, part.batch, temperature=config.temperature)
+    differences = None
     if part.old_logprobs is None:
         part.old_logprobs = found.logprobs_NT.detach()
+        if part.sampled_logprobs is not None:
+            differences = (part.sampled_logprobs - part.old_logprobs).abs()[found.mask_NT]
     if reference is not None and part.reference_logprobs is None:
         with torch.no_grad():
             part.reference_logprobs = packed_logprobs(reference, part.batch, temperature=config.temperature).logprobs_NT
@@ -112,7 +128,7 @@ def part_loss(
         beta=config.beta,
         reference_logprobs_NT=part.reference_logprobs,
     )
-    return PartLoss(loss, found.entropy_NT.sum())
+    return PartLoss(loss, found.entropy_NT.sum(), differences)
 
 
 def check_prompt_lengths(lengths: Sequence[int], config: TrainMlpoConfig, max_tokens: int, max_context: int) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from mlpo.config import ConfigError, LoraConfig
-from mlpo.models.adapters import Adapters, choose_trained
+from mlpo.models.adapters import Adapters, choose_trained, plain_weights
 from mlpo.models.load import LoadedModel
 from mlpo.models.packed import pack, packed_logprobs
 from tests.models.test_packed import GROUPS
@@ -62,6 +62,19 @@ def test_merged_and_saved_it_is_a_plain_model_with_the_adapted_logits(qwen: Load
     qwen.model.set_attn_implementation("eager")
     with torch.no_grad():
         assert torch.equal(again(ids).logits, qwen.model(ids).logits)
+
+
+def test_plain_weights_are_those_of_the_merged_model(qwen: LoadedModel) -> None:
+    adapters = Adapters(qwen.model, LORA, seed=0)
+    grow(qwen)
+    plain = {name: weight.detach().clone() for name, weight in plain_weights(qwen.model)}
+    adapters.merge()
+    merged = dict(qwen.model.named_parameters())
+    assert len(plain) == 7 * 2  # the linear layers of two blocks
+    for name, weight in plain.items():
+        torch.testing.assert_close(weight, merged[name].detach(), atol=1e-6, rtol=1e-6)
+    choose_trained(qwen.model, 1, None, seed=0)
+    assert [n for n, _ in plain_weights(qwen.model)] == [n for n, p in merged.items() if p.requires_grad]
 
 
 def test_the_seed_alone_decides_how_adapters_start(qwen: LoadedModel, other_qwen: LoadedModel) -> None:

@@ -32,6 +32,13 @@ def test_a_7b_model_with_its_gradients_and_adam_takes_16_bytes_a_weight(qwen: Mo
     assert more == pytest.approx(152.3e9, rel=1e-3)
 
 
+def test_an_engine_holds_weights_of_its_own_in_any_dtype(qwen: ModelShape) -> None:
+    # 7.616e9 weights x 4 bytes = 30.5 GB, 1 GB of its own, and 4096 tokens x 4 x (4 x 3584 + 2 x 512 + 3 x 18944) bytes
+    plain = {"trained": 0, "layers": 28, "row_tokens": 0, "predicted": 0, "value_bytes": 4, "batch_tokens": 1}
+    more = training_memory(qwen, **plain, engine=True).total - training_memory(qwen, **plain).total
+    assert more == pytest.approx(30.46e9 + 1e9 + 1.18e9, rel=1e-3)
+
+
 def test_keys_and_values_are_those_of_grouped_heads(qwen: ModelShape) -> None:
     # 2 x 28 layers x 4 heads x 128 x 2 bytes = 57,344 bytes a token
     assert sampling_memory(qwen, batch_tokens=1000, value_bytes=2).keys == 57_344_000

@@ -132,6 +132,24 @@ def test_an_agent_whose_package_is_missing_is_refused(
         printed(parse_params(raw))
 
 
+def test_roll_outs_by_vllm_are_counted_and_refused_where_it_is_not_installed(
+    raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = stages(parse_params(raw))["train_mlpo"].memory
+    raw["train_mlpo"] |= {"rollout_engine": "vllm"}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "vllm" else object())
+    with pytest.raises(ConfigError, match=r"train_mlpo.rollout_engine is vllm, .*: pip install 'mlpo\[gpu\]'"):
+        printed(parse_params(raw))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    text = printed(parse_params(raw))
+    assert "Nothing speaks against it" in text
+    inside = stages(parse_params(raw))["train_mlpo"].memory
+    assert own is not None
+    assert inside is not None
+    assert inside.weights == 2 * own.weights  # in float32 our sampler needs no weights of its own
+    assert inside.total > own.total + 10**9
+
+
 @pytest.mark.parametrize(
     ("section", "change", "warning"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shutil
@@ -119,6 +120,14 @@ def test_easy_problems_are_dropped_by_the_threshold(make_params: MakeParams) -> 
     with pytest.raises(ConfigError, match=r"all 3 problems are easy .*easy_threshold \(now 0\.25\)"):
         train_mlpo.run(make_params(easy_threshold=0.25))
     assert not MLPO_TUPLES.exists()
+
+
+def test_vllm_is_refused_before_anything_is_read_where_it_is_not_installed(
+    raw_params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"rollout_engine is vllm, which is not installed: pip install"):
+        train_mlpo.run(parse_params(raw_params | {"train_mlpo": {"rollout_engine": "vllm"}}))
 
 
 @pytest.mark.slow

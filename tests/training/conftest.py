@@ -30,7 +30,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def save_tiny(folder: Path, *, sayings: Sequence[str] = ()) -> None:
+def save_tiny(folder: Path, *, sayings: Sequence[str] = (), width: int = 32) -> None:
     """Save a tiny leader; its sayings are single tokens, so that a random model says them now and then."""
     vocabulary = {token: i for i, token in enumerate([*SPECIALS, *string.printable[:97], *sayings])}
     characters = Tokenizer(models.WordLevel(vocabulary, unk_token="?"))
@@ -42,7 +42,7 @@ def save_tiny(folder: Path, *, sayings: Sequence[str] = ()) -> None:
     tokenizer.chat_template = TEMPLATE
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(vocabulary), hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        vocab_size=len(vocabulary), hidden_size=width, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=512, eos_token_id=0, bos_token_id=None, tie_word_embeddings=True,
         initializer_range=0.3,
     )  # fmt: skip

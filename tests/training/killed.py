@@ -52,7 +52,7 @@ def mlpo(leader: LoadedModel, workspace: Workspace, moment: Callable[[], None]) 
         steps=STEPS, prompts_per_step=2, group_size=4, max_completion_tokens=5, learning_rate=0.01, save_steps=2,
         beta=0.01, warmup_steps=3, max_zero_reward_steps=STEPS + 1,
     )  # fmt: skip
-    roller = Roller(4, Sampling(1.0, 1.0, 5), 4096, 5, score)
+    roller = Roller(4, Sampling(1.0, 1.0, 5), 5, score)
     plan = [TrainingPrompt(p) for p in problems]
     train_mlpo(leader, plan, config, roller=roller, runtime=RUNTIME, workspace=workspace)
 

@@ -56,7 +56,7 @@ def make_trainer(
         leader,
         prompts,
         config,
-        roller=Roller(config.group_size, sampling, 4096, 7, score),
+        roller=Roller(config.group_size, sampling, 7, score),
         runtime=RuntimeConfig(micro_batch_tokens=budget),
         workspace=Workspace(folder),
         on_step=lambda metrics: None,
@@ -210,7 +210,7 @@ def run(
     workspace = Workspace(folder / "run")
     sampling = Sampling(config.temperature, 1.0, config.max_completion_tokens)
     train_mlpo(
-        leader, prompts, config, roller=Roller(config.group_size, sampling, 4096, 7, reward, refresh),
+        leader, prompts, config, roller=Roller(config.group_size, sampling, 7, reward, refresh),
         runtime=RuntimeConfig(micro_batch_tokens=1024), workspace=workspace, log=log or (lambda metrics, step: None),
     )  # fmt: skip
     return workspace

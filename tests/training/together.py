@@ -71,7 +71,7 @@ def mlpo(leader: LoadedModel, workspace: Workspace, ranks: Ranks, log: Log, **ch
         TrainingPrompt(p) if n % 2 else TrainingPrompt(p, (replace(shown, problem_id=p.id),), 0, n % 4 == 0)
         for n, p in enumerate(SEVEN[i % 7] for i in range(12))
     ]
-    roller = Roller(4, Sampling(1.0, 1.0, 5), 4096, 5, score, ask_again if ranks.is_main else None)
+    roller = Roller(4, Sampling(1.0, 1.0, 5), 5, score, ask_again if ranks.is_main else None)
     train_mlpo(
         leader, plan, config, roller=roller, runtime=RUNTIME, workspace=workspace, log=log, ranks=ranks,
     )  # fmt: skip
