@@ -88,8 +88,8 @@ class DeferredBackend:
         """Let go of the real backend and its memory; the next request opens it again."""
         if self._backend is not None:
             self._backend.close()
-        self._backend = None
-        gc.collect()  # models hold cycles
+            self._backend = None
+            gc.collect()  # models hold cycles
 
     def _opened(self) -> Backend:
         with self._lock:

@@ -73,6 +73,7 @@ time.sleep(1000)
 """
 
 
+@pytest.mark.slow
 def test_it_ends_when_its_parent_is_killed(bin_folder: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, env=environment) as parent:

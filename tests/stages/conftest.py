@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import Params, parse_params
 from mlpo.layout import PROBLEM_STATISTICS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
+from mlpo.stages import propose
 from mlpo.store import write_json_atomic, write_jsonl_atomic
-from mlpo.types import Problem
+from mlpo.types import Problem, Request
 from tests.tracking.candidates import STATISTICS
 
 
@@ -20,21 +23,47 @@ def problem(number: int, split: str, family: str = "sum") -> Problem:
     return Problem(f"{split}{number:06d}", "basics", family, f"{number} + 1?", str(number + 1), "integer")
 
 
-@pytest.fixture
-def house(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder: 3 training problems, 4 test problems in no order, 2 worked examples."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+def move_in(folder: Path, database: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make `folder` the current one: 3 training problems, 4 test problems in no order, 2 worked examples, no runs."""
+    patch.chdir(folder)
+    shutil.copy(database, folder / "mlflow.db")
+    patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
     write_jsonl_atomic(TRAIN_PROBLEMS, [problem(n, "train") for n in (2, 0, 1)])
     write_jsonl_atomic(TEST_PROBLEMS, [problem(n, "test") for n in (11, 10, 13, 12)])
     write_jsonl_atomic(SHOT_PROBLEMS, [problem(n, "shot") for n in (20, 21)])
     write_json_atomic(PROBLEM_STATISTICS, STATISTICS)
+
+
+@pytest.fixture
+def house(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, as `move_in` leaves it."""
+    move_in(tmp_path, empty_database, monkeypatch)
     return tmp_path
+
+
+def proposed(folder: Path, database: Path, reply: Callable[[Request], str]) -> Path:
+    """A house in which the whole team has proposed; what is in it is copied into those of many tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        move_in(folder, database, patch)
+        params = parse_params(small_params())
+        for agent in params.team:
+            propose.run(params, agent, models=ScriptedModels(reply))
+    return folder
+
+
+def copy_proposals(source: Path, house: Path) -> None:
+    """What `propose` left: the proposals and what it keeps."""
+    for name in ("data", ".mlpo"):
+        shutil.copytree(source / name, house / name, dirs_exist_ok=True)
 
 
 @pytest.fixture
 def raw_params() -> dict[str, Any]:
+    """A fresh `small_params`."""
+    return small_params()
+
+
+def small_params() -> dict[str, Any]:
     """Two agents and everything else small."""
     agent = {"model": "tiny", "system": "Be brief.", "sampling": {"max_tokens": 8}}
     return {

@@ -22,6 +22,7 @@ from mlpo.stages.arena import play, read_arena
 from mlpo.stages.evaluate import metrics_of
 from mlpo.store import read_jsonl, write_jsonl_atomic
 from mlpo.types import LEADER, Problem, Request, Transcript
+from tests.stages.conftest import copy_proposals, proposed
 
 NUM_TEST, NUM_AGENTS, NUM_ROUNDS = 4, 2, 2
 LEADER_CALLS = 3 * NUM_ROUNDS + 2
@@ -42,11 +43,15 @@ def reply(request: Request) -> str:
     return leader_text("I trust adder.", right if "adder:" in question else "13")
 
 
+@pytest.fixture(scope="module")
+def with_proposals(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:
+    return proposed(tmp_path_factory.mktemp("proposed"), empty_database, reply)
+
+
 @pytest.fixture
-def ready(house: Path, params: Params) -> Params:
+def ready(house: Path, with_proposals: Path, params: Params) -> Params:
     """A house with its proposals and (scripted) leaders."""
-    for agent in params.team:
-        propose.run(params, agent, models=ScriptedModels(reply))
+    copy_proposals(with_proposals, house)
     for folder in (SFT_LEADER, MLPO_LEADER):
         folder.mkdir(parents=True)
     return params

@@ -15,6 +15,7 @@ from mlpo.layout import DEMONSTRATION_STATISTICS, DEMONSTRATIONS, TRAIN_PROBLEMS
 from mlpo.stages import demonstrate, propose
 from mlpo.store import read_jsonl
 from mlpo.types import LEADER, Demonstration, Problem, Request, Sampling
+from tests.stages.conftest import copy_proposals, proposed
 
 NUM_TRAIN = 3
 
@@ -26,10 +27,14 @@ def reply(request: Request) -> str:
     return str(right + 100 if wrong else right)
 
 
+@pytest.fixture(scope="module")
+def with_proposals(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:
+    return proposed(tmp_path_factory.mktemp("proposed"), empty_database, reply)
+
+
 @pytest.fixture
-def ready(house: Path, params: Params) -> Params:
-    for agent in params.team:
-        propose.run(params, agent, models=ScriptedModels(reply))
+def ready(house: Path, with_proposals: Path, params: Params) -> Params:
+    copy_proposals(with_proposals, house)
     return params
 
 
