@@ -40,6 +40,8 @@ class RuntimeConfig(Section):
     micro_batch_tokens: int = Field(4096, ge=64)
     """Token budget of one packed training row."""
     processes: int = Field(1, ge=1, le=1024)
-    """Processes of this machine that train together, one a GPU; each holds all weights and does its share of a step."""
+    """Processes of this machine that train together, one a GPU; each does its share of a step."""
+    shard: bool = False
+    """Several processes share weights, gradients and Adam's state out (FSDP2); false holds all of them in each."""
     ray: RayConfig | None = None
     """Ray workers that make the proposals; null makes them in the stage's own process."""

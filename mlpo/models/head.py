@@ -8,6 +8,28 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+GATHERING = "gather_and_read_at"
+"""The method of a model whose weights are shared out over processes that gathers them and calls `read_at`."""
+
+
+def predictions_at(model: PreTrainedModel, rows: Tensor, columns: Tensor, **inputs: Any) -> Tensor:
+    """Float32 logits [n, V] at n places of what the model reads: one pass, whatever holds its weights.
+
+    Args:
+        rows, columns: [n] each; none at all is a pass too, and its gradient is 0.
+        inputs: of the model without its head.
+    """
+    if (gathering := getattr(model, GATHERING, None)) is not None:
+        read: Tensor = gathering(rows, columns, **inputs)
+        return read
+    return read_at(model, rows, columns, **inputs)
+
+
+def read_at(model: PreTrainedModel, rows: Tensor, columns: Tensor, **inputs: Any) -> Tensor:
+    """`predictions_at` for a model whose weights are all here."""
+    backbone: Any = model.base_model
+    return predictions(model, backbone(**inputs).last_hidden_state[rows, columns])
+
 
 def predictions(model: PreTrainedModel, hidden: Tensor) -> Tensor:
     """Float32 logits of the chosen positions alone: [n, width] last hidden states -> [n, V].

@@ -267,7 +267,7 @@ def trainable_parameters(model: PreTrainedModel, last_layers: int | None) -> lis
     if last_layers is None:
         model.requires_grad_(True)
         return list(model.parameters())
-    backbone: Any = model.get_decoder() if hasattr(model, "get_decoder") else model.base_model
+    backbone = decoder(model)
     layers = backbone.layers
     if last_layers > len(layers):
         raise ConfigError(f"trainable_layers is {last_layers}, but the model has {len(layers)} layers; lower it")
@@ -275,3 +275,8 @@ def trainable_parameters(model: PreTrainedModel, last_layers: int | None) -> lis
     for part in (*layers[len(layers) - last_layers :], backbone.norm):
         part.requires_grad_(True)
     return [p for p in model.parameters() if p.requires_grad]
+
+
+def decoder(model: PreTrainedModel) -> Any:
+    """The part with `layers` and `norm`."""
+    return model.get_decoder() if hasattr(model, "get_decoder") else model.base_model

@@ -13,6 +13,12 @@ N parameters, L layers, h width, f inner width, k width of all keys, V vocabular
                                                     residuals in float32; L trained layers, no scores
     logits         16 V         a predicted token: float32 logits, scaled, their softmax and its gradient
 
+Shared out over n processes, each holds the n-th part of weights, gradients, AdamW and reference, and beside it, whole:
+
+    sampling copy  b N          in any dtype: the shares cannot be sampled from
+    gathered       b E          what computes and what is next: E weights are embeddings, head and two layers
+    gradients      (b + 4) E'   of those, as they were found and in float32, until their sums are dealt out
+
 After arXiv:2205.05198, section 4.1, for this code: no checkpointing of activations, a head at predicted tokens alone.
 """
 
@@ -66,7 +72,7 @@ def sampling_memory(
 
 def training_memory(
     shape: ModelShape, *, trained: int, layers: int, row_tokens: int, predicted: int, value_bytes: int,
-    batch_tokens: int = 0, reference: bool = False, engine: bool = False,
+    batch_tokens: int = 0, reference: bool = False, engine: bool = False, shards: int = 1,
 ) -> Memory:  # fmt: skip
     """Training: the module's formula for a packed row of `row_tokens`, `predicted` of them completion tokens.
 
@@ -76,15 +82,18 @@ def training_memory(
         value_bytes: of what is computed with, 2 under bfloat16.
         batch_tokens: of the roll-outs in between; 0 without any.
         engine: vLLM draws them, inside the training process.
+        shards: n, processes that share the weights out; 1 holds all of them.
     """
     per_layer = value_bytes * (4 * shape.width + 2 * shape.key_width + 4 * shape.inner) + 24 * shape.width
-    copied = batch_tokens and (engine or value_bytes == BFLOAT16)
-    copy = value_bytes * shape.parameters if copied else 0
+    copied = batch_tokens > 0 and (engine or value_bytes == BFLOAT16 or shards > 1)
+    gathered = shape.embeddings + 2 * (shape.parameters - shape.embeddings) / shape.layers if shards > 1 else 0.0
+    own_reference = (shape.parameters if shards > 1 else trained) if reference else 0
     inside = ENGINE_BYTES + _pass_bytes(shape, ENGINE_PASS_TOKENS, value_bytes) if engine else 0
     return Memory(
-        weights=FLOAT32 * shape.parameters + copy + (FLOAT32 * trained if reference else 0),
-        gradients=FLOAT32 * trained,
-        optimizer=2 * FLOAT32 * trained,
+        weights=FLOAT32 * (shape.parameters + own_reference) / shards
+        + value_bytes * (shape.parameters * copied + gathered),
+        gradients=FLOAT32 * trained / shards + (value_bytes + FLOAT32) * min(gathered, trained),
+        optimizer=2 * FLOAT32 * trained / shards,
         keys=key_bytes(shape, batch_tokens, value_bytes),
         activations=row_tokens * layers * per_layer + predicted * 4 * FLOAT32 * shape.vocabulary + inside,
     )

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from mlpo.models.attention import layer_masks
-from mlpo.models.head import predictions
+from mlpo.models.head import predictions_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,10 @@ def packed_logprobs(model: PreTrainedModel, batch: PackedBatch, *, temperature: 
     same = owner[:, :, None] == owner[:, None, :]
     sees = earlier & (same | (owner[:, None, :] == 0) & (owner[:, :, None] > 0))
     masks: Any = layer_masks(model.config, sees, positions, positions)
-    backbone: Any = model.base_model
-    hidden = backbone(input_ids=tokens, attention_mask=masks, position_ids=positions, use_cache=False).last_hidden_state
-    logits = predictions(model, hidden[plan.rows.to(device), plan.columns.to(device)])
-    logits = logits / temperature
+    logits = predictions_at(
+        model, plan.rows.to(device), plan.columns.to(device),
+        input_ids=tokens, attention_mask=masks, position_ids=positions, use_cache=False,
+    ) / temperature  # fmt: skip
     normaliser = logits.logsumexp(-1)
     logprobs = logits.gather(-1, plan.targets.to(device)[:, None])[:, 0] - normaliser
     with torch.no_grad():
@@ -141,6 +141,10 @@ def _plan(batch: PackedBatch) -> _Plan:
             columns += [len(group.prompt) - 1, *range(start, end - 1)]
             targets += completion
             start = end
-    lengths = torch.tensor([len(c) for g in batch.groups for c in g.completions])
-    mask = torch.arange(int(lengths.max()))[None, :] < lengths[:, None]
-    return _Plan(tokens, owner, positions, torch.tensor(rows), torch.tensor(columns), torch.tensor(targets), mask)
+    lengths = [len(c) for g in batch.groups for c in g.completions]
+    mask = torch.arange(max(lengths, default=0))[None, :] < _whole_numbers(lengths)[:, None]
+    return _Plan(tokens, owner, positions, _whole_numbers(rows), _whole_numbers(columns), _whole_numbers(targets), mask)
+
+
+def _whole_numbers(values: Sequence[int]) -> Tensor:
+    return torch.tensor(values, dtype=torch.long)  # said, as an empty one would be float

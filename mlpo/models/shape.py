@@ -71,6 +71,12 @@ class ModelShape:
     """Where this is known from."""
     config: PretrainedConfig
 
+    @property
+    def embeddings(self) -> int:
+        """Weights of the embeddings, and of the head if it has its own."""
+        own_head = not self.config.get_text_config().tie_word_embeddings
+        return self.vocabulary * self.width * (1 + own_head)
+
     def trained_parameters(self, trainable_layers: int | None, lora: LoraConfig | None) -> int:
         """Weights that training changes.
 

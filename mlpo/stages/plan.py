@@ -75,7 +75,10 @@ def _too_large(stages: Sequence[StagePlan], memory_gb: float) -> Iterator[str]:
         if stage.memory and stage.memory.total > memory_gb * 10**9:
             mend = "lower runtime.batch_tokens or runtime.max_loaded_models, or quantize agents"
             if stage.steps:
-                mend = "lower runtime.micro_batch_tokens, or set lora or trainable_layers"
+                mend = (
+                    "lower runtime.micro_batch_tokens, set lora or trainable_layers, or share the weights out over "
+                    "more runtime.processes with runtime.shard"
+                )
             yield f"{stage.name} needs about {stage.memory.total / 10**9:.1f} GB of {memory_gb:g}; {mend}"
 
 
@@ -91,5 +94,7 @@ def _warnings(params: Params, models: Sequence[ModelPlan]) -> Iterator[str]:
             f"{params.train_mlpo.max_completion_tokens} (train_mlpo.max_completion_tokens); lower "
             "demonstrate.max_quoted_characters"
         )
+    if params.runtime.shard and params.runtime.processes == 1:
+        yield "runtime.shard shares nothing out with runtime.processes 1, unless you start several processes yourself"
     if params.evaluate.rivals:
         yield "what evaluate.rivals ask is not counted"

@@ -51,6 +51,7 @@ class Planner:
         runtime = params.runtime
         on_gpu = runtime.dtype == "auto" and runtime.device.startswith("cuda")
         self.value_bytes = BFLOAT16 if on_gpu or runtime.dtype == "bfloat16" else FLOAT32
+        self.shards = runtime.processes if runtime.shard else 1
 
     def stages(self) -> Iterator[StagePlan]:
         """In the order they run."""
@@ -107,6 +108,7 @@ class Planner:
                 row_tokens=tokens,
                 predicted=tokens * draft // (prompt + draft),
                 value_bytes=self.value_bytes,
+                shards=self.shards,
             )
         return StagePlan("train_sft", rows, rows, rows * prompt, rows * draft, num_sft_steps(rows, config), memory)
 
@@ -127,6 +129,7 @@ class Planner:
                 batch_tokens=runtime.batch_tokens,
                 reference=config.beta > 0,
                 engine=config.rollout_engine == "vllm",
+                shards=self.shards,
             )
         out = drawn * config.max_completion_tokens
         return StagePlan("train_mlpo", prompts, drawn, prompts * prompt, out, config.steps, memory)

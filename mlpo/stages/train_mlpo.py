@@ -95,7 +95,7 @@ def _train(
     params: Params, prepared: Prepared, roller: Roller, workspace: Workspace, ranks: Ranks, log: Log = log_nothing
 ) -> tuple[LoadedModel, float]:
     """What every process does: load the leader and train it. Returns it, and the seconds of training alone."""
-    leader, compute_dtype = load_to_train(str(SFT_LEADER), None, params)
+    leader, compute_dtype = load_to_train(str(SFT_LEADER), None, params, ranks)
     started = time.perf_counter()
     train_mlpo(
         leader,

@@ -53,7 +53,7 @@ def _train(
     params: Params, demonstrations: Sequence[Demonstration], workspace: Workspace, ranks: Ranks, log: Log = log_nothing
 ) -> tuple[LoadedModel, float]:
     """What every process does: load the leader and train it. Returns it, and the seconds of training alone."""
-    leader, compute_dtype = load_to_train(params.leader.model, params.leader.revision, params)
+    leader, compute_dtype = load_to_train(params.leader.model, params.leader.revision, params, ranks)
     started = time.perf_counter()
     train_sft(
         leader,

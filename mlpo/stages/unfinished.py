@@ -12,6 +12,7 @@ from mlpo.config import Params, Section
 from mlpo.layout import WORK
 from mlpo.models.load import LoadedModel, choose_device, choose_dtype, load_model
 from mlpo.tracking.provenance import content_md5
+from mlpo.training.ranks import Ranks
 from mlpo.training.workspace import Workspace
 
 WITHOUT_EFFECT = frozenset(
@@ -57,11 +58,15 @@ def workspace_of(stage: str) -> Workspace:
     return Workspace(WORK / "training" / stage)
 
 
-def load_to_train(model: str, revision: str | None, params: Params) -> tuple[LoadedModel, torch.dtype]:
+def load_to_train(model: str, revision: str | None, params: Params, ranks: Ranks) -> tuple[LoadedModel, torch.dtype]:
     """The model in float32, whatever it will be computed in: small updates would be lost in bfloat16 weights.
+
+    Weights that are shared out are read on the CPU: no GPU ever has to hold them all in float32.
 
     Returns:
         The model, and the dtype to compute in.
     """
-    compute_dtype = choose_dtype(params.runtime.dtype, choose_device(params.runtime.device))
-    return load_model(model, revision, device=params.runtime.device, dtype="float32"), compute_dtype
+    runtime = params.runtime
+    compute_dtype = choose_dtype(runtime.dtype, choose_device(runtime.device))
+    device = "cpu" if runtime.shard and ranks.count > 1 else runtime.device
+    return load_model(model, revision, device=device, dtype="float32"), compute_dtype

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 from transformers import Trainer
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
-from mlpo.training.ranks import ALONE, Ranks
+from mlpo.training.weights import WholeWeights, trainable_weights
 from mlpo.training.workspace import CHECKPOINT_PREFIX
 
 WEIGHTS = "trainable.safetensors"
@@ -22,31 +22,39 @@ STATE = "trainer_state.json"
 class SmallCheckpoints(Trainer):
     """Trainable weights, optimizer, schedule, random states and position; frozen weights come from the start model.
 
-    Of several processes the first writes what all hold, and each its own random state: with another number of
-    processes a run goes on too, and only dropout is drawn anew.
+    Of several processes the first writes what all hold together, and each its own random state: with another number
+    of processes a run goes on too, whether they share the weights out or not, and only dropout is drawn anew.
     """
 
-    ranks: Ranks = ALONE
+    weights: WholeWeights
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         step = self.state.global_step
         if step >= self.state.max_steps:
             return  # the trained leader is written next
         folder = Path(str(self.args.output_dir))
-        scratch = folder / f"saving-{step}"
-        if self.ranks.is_main:
+        scratch, ranks = folder / f"saving-{step}", self.weights.ranks
+        if ranks.is_main:
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir(parents=True)
-        self.ranks.wait()
+        ranks.wait()
         self._save_rng_state(str(scratch))
-        self.ranks.wait()
-        if self.ranks.is_main:
-            self._save_all_else(scratch)
+        weights, optimizer = self.weights.gathered(trainable_weights(self.model)), self._gathered_optimizer()
+        ranks.wait()
+        if ranks.is_main:
+            self._save_all_else(scratch, weights, optimizer)
 
-    def _save_all_else(self, scratch: Path) -> None:
+    def _gathered_optimizer(self) -> dict[str, Any]:
+        assert self.optimizer is not None
+        kept: dict[str, Any] = self.optimizer.state_dict()
+        return kept | {"state": {place: self.weights.gathered(own) for place, own in kept["state"].items()}}
+
+    def _save_all_else(self, scratch: Path, weights: dict[str, Tensor], optimizer: dict[str, Any]) -> None:
+        assert self.lr_scheduler is not None
         folder = scratch.parent
-        save_file(dict(trainable_weights(self.model)), scratch / WEIGHTS)
-        self._save_optimizer_and_scheduler(str(scratch))
+        save_file(weights, scratch / WEIGHTS)
+        torch.save(optimizer, scratch / OPTIMIZER_NAME)
+        torch.save(self.lr_scheduler.state_dict(), scratch / SCHEDULER_NAME)
         self.state.save_to_json(str(scratch / STATE))
         older = list(folder.glob(f"{CHECKPOINT_PREFIX}*"))
         scratch.rename(folder / f"{CHECKPOINT_PREFIX}{self.state.global_step}")
@@ -60,21 +68,26 @@ class SmallCheckpoints(Trainer):
             raise RuntimeError(f"{resume_from_checkpoint} holds other weights than those that are trained now")
         with torch.no_grad():
             for name, weight in weights.items():
-                weight.copy_(kept[name])
+                weight.copy_(self.weights.own_part(kept[name], weight))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         """Through the CPU: Trainer's own asks torch for a device "cpu:0" where several processes have no GPU."""
         if checkpoint is None:
             return
-        for part, name in ((self.optimizer, OPTIMIZER_NAME), (self.lr_scheduler, SCHEDULER_NAME)):
-            assert part is not None
-            part.load_state_dict(torch.load(Path(checkpoint) / name, map_location="cpu", weights_only=True))
+        assert self.optimizer is not None
+        assert self.lr_scheduler is not None
+        optimizer, schedule = (
+            torch.load(Path(checkpoint) / name, map_location="cpu", weights_only=True)
+            for name in (OPTIMIZER_NAME, SCHEDULER_NAME)
+        )
+        trained = [weight for group in self.optimizer.param_groups for weight in group["params"]]
+        for place, own in optimizer["state"].items():
+            weight = trained[place]
+            for name, value in own.items():
+                if value.shape == weight.shape:  # a moment, not a count of steps
+                    own[name] = self.weights.own_part(value, weight)
+        self.optimizer.load_state_dict(optimizer)
+        self.lr_scheduler.load_state_dict(schedule)
 
     def _send_telemetry(self) -> None:
         """TRL would call the hub here."""
-
-
-def trainable_weights(model: nn.Module | None) -> dict[str, nn.Parameter]:
-    """The parameters that training changes, by name; tied ones once."""
-    assert model is not None
-    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}

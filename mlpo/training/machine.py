@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,6 @@ import torch
 from transformers import PreTrainedModel
 
 from mlpo.config import ConfigError
-from mlpo.models.load import LoadedModel
-from mlpo.training.checkpoints import trainable_weights
 from mlpo.training.ranks import Ranks
 from mlpo.training.workspace import Workspace
 
@@ -83,30 +79,6 @@ def naming_the_budget(doing: str, parameter: str, value: int) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise ConfigError(f"out of memory while {doing}; lower {parameter} (now {value})") from None
-
-
-def copy_in(leader: LoadedModel, dtype: torch.dtype) -> LoadedModel:
-    """A copy of the leader to sample from, in another dtype."""
-    return replace(leader, model=copy.deepcopy(leader.model).to(dtype).eval(), dtype=dtype)  # type: ignore[arg-type]
-
-
-def copy_weights(source: PreTrainedModel, target: PreTrainedModel) -> None:
-    """Bring a sampling copy up to date: only what training changes is copied."""
-    changed = trainable_weights(source)
-    with torch.no_grad():
-        for name, weight in target.named_parameters():
-            if name in changed:
-                weight.copy_(changed[name])
-
-
-def frozen_copy(model: PreTrainedModel) -> PreTrainedModel:
-    """The model as it is now, for good. What training does not change is shared, not copied."""
-    shared: dict[int, Any] = {id(p): p for p in model.parameters() if not p.requires_grad}
-    frozen: PreTrainedModel = copy.deepcopy(model, shared).eval()
-    for weight in frozen.parameters():
-        if id(weight) not in shared:
-            weight.requires_grad_(False)
-    return frozen
 
 
 def peak_memory_mib(device: torch.device) -> float:

@@ -23,11 +23,10 @@ from mlpo.config import RuntimeConfig, TrainMlpoConfig
 from mlpo.method.objective import carries_signal, group_advantages
 from mlpo.models.adapters import choose_trained
 from mlpo.models.load import LoadedModel, render
-from mlpo.training.checkpoints import SmallCheckpoints, trainable_weights
+from mlpo.training.checkpoints import SmallCheckpoints
 from mlpo.training.guards import Guards, TrainingStopped
 from mlpo.training.journal import MLPO_COLUMNS, Log, curve_row, log_nothing, rollout_rows
 from mlpo.training.machine import (
-    frozen_copy,
     leave_unwrapped,
     naming_the_budget,
     peak_memory_mib,
@@ -37,11 +36,12 @@ from mlpo.training.machine import (
 )
 from mlpo.training.plan import TrainingPrompt
 from mlpo.training.progress import Meter
-from mlpo.training.ranks import ALONE, Ranks
+from mlpo.training.ranks import ALONE, COMMUNICATION, Ranks, lost_process
 from mlpo.training.rollouts import Roller, RolloutGroup, reward_totals, rollout_metrics
 from mlpo.training.samplers import make_sampler
 from mlpo.training.schedule import Scheduled
-from mlpo.training.update import Part, check_prompt_lengths, make_parts, part_loss
+from mlpo.training.shards import hold_weights
+from mlpo.training.update import Part, check_prompt_lengths, idle_part, make_parts, part_loss
 from mlpo.training.workspace import Workspace
 
 
@@ -67,21 +67,21 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
         self.adapters = choose_trained(leader.model, config.trainable_layers, config.lora, seed=roller.seed)
         self._config, self._roller, self._runtime = config, roller, runtime
         self._plan, self._workspace, self._on_step = plan, workspace, on_step
-        self._leader = leader
-        self._sampler = make_sampler(leader, compute_dtype, config, runtime, ranks)
-        self._reference = frozen_copy(leader.model) if config.beta > 0 else None
+        reference = config.beta > 0
+        self.weights = hold_weights(leader, compute_dtype, ranks, shard=runtime.shard, with_reference=reference)
+        self._sampler = make_sampler(self.weights, config, runtime)
         self._parts: list[Part] | None = None
         self._rollout: dict[str, float] = {}
         self._sums: dict[str, float] = {}
         super().__init__(
-            model=leader.model,
+            model=self.weights.model,
             reward_funcs=_scored_with_the_rollout,
-            args=_arguments(config, workspace, leader.device, compute_dtype, seed=roller.seed),
+            args=_arguments(config, workspace, self.weights.device, compute_dtype, seed=roller.seed),
             train_dataset=Dataset.from_dict({"prompt": [""] * len(plan)}),  # TRL wants one; see get_train_dataloader
             processing_class=leader.tokenizer,
         )
         self.remove_callback(PrinterCallback)
-        leave_unwrapped(leader.model, ranks)
+        leave_unwrapped(self.weights.model, ranks)
 
     def get_train_dataloader(self) -> DataLoader[int]:
         """Whole steps, as places in the plan, the same in every process; TRL's own would deal out completions."""
@@ -96,8 +96,9 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
             rewards_PG = reward_totals(groups, self._config.format_weight)
             self._record(groups, rewards_PG)
             budget = self._runtime.micro_batch_tokens
-            slots = self.ranks.share(len(groups))
-            self._parts = make_parts(groups, rewards_PG, self._config, budget, self.args.device, slots=slots)
+            slots, device = self.ranks.share(len(groups)), self.args.device
+            parts = make_parts(groups, rewards_PG, self._config, budget, device, slots=slots)
+            self._parts = self.weights.levelled(parts, lambda: idle_part(device))
         return self._parts
 
     def _rolled_out(self, prompts: Sequence[TrainingPrompt]) -> list[RolloutGroup]:
@@ -135,7 +136,7 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
                 self.accelerator.backward(loss)
             total += loss.detach()
         self._step += 1
-        self.ranks.add_gradients(trainable_weights(self._leader.model).values())
+        self.weights.sum_gradients()
         self._sums = self.ranks.totals(self._sums)
         if self._config.rollout_engine == "vllm":
             self._compare_with_the_engine()
@@ -150,7 +151,7 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
 
     def _compute_loss(self, model: nn.Module, inputs: Part) -> Tensor:
         """One part's share of the batch's loss."""
-        found = part_loss(self._leader.model, self._reference, inputs, self._config)
+        found = part_loss(self.weights.model, self.weights.reference, inputs, self._config)
         self._sums["tokens"] += float(found.policy.num_tokens)
         self._sums["clipped"] += float(found.policy.num_clipped)
         self._sums["kl"] += float(found.policy.kl_sum)
@@ -171,7 +172,7 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
         metrics |= {name: float(logs[name]) for name in ("loss", "grad_norm", "learning_rate") if name in logs}
         if tokens:
             metrics |= {"clipped_ratio": self._sums["clipped"] / tokens, "entropy": self._sums["entropy"] / tokens}
-        if tokens and self._reference is not None:
+        if tokens and self.weights.reference is not None:
             metrics["kl"] = self._sums["kl"] / tokens
         metrics |= {"update_seconds": seconds, "update_tokens_per_second": self._sums["packed_tokens"] / seconds}
         self._on_step(metrics | {"peak_memory_mib": peak_memory_mib(self.args.device)})
@@ -227,7 +228,9 @@ def train_mlpo(
         )  # fmt: skip
         checkpoint = workspace.checkpoint()
         try:
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            with lost_process(COMMUNICATION):
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+                trainer.weights.give_back()
         except TrainingStopped as stop:
             raise TrainingStopped(f"{stop}. The roll-outs lie in {workspace.set_aside()}/rollouts.jsonl") from None
         finally:

@@ -1,7 +1,7 @@
 """Several processes that train one model: each does its share of a step, and what they found is put together.
 
-Every process holds all weights and sees the whole plan; it takes every n-th prompt, and gradients are summed before
-the optimizer. No wrapper around the model does that: a process may have any number of parts in a step, none if no
+Every process sees the whole plan; it takes every n-th prompt, and gradients are summed before the optimizer. Where each
+holds all weights, no wrapper around the model does that: a process may have any number of parts in a step, none if no
 group of its own carries signal, and a sum needs no equal shares. With one process nothing here is ever called upon.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,8 +27,11 @@ T = TypeVar("T")
 
 PATIENCE = timedelta(days=1)
 """The others wait for the first while it asks agents. One that ends is seen at once, by the launcher."""
-SHARED_OUT = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
+WRAPPERS = ("FSDP", "DEEPSPEED", "MEGATRON_LM")
 """Ways of accelerate's to hold a part of the weights in each process."""
+ANY = ("",)
+COMMUNICATION = ("gloo", "NCCL")
+"""What an error says that comes from a library that processes speak through."""
 
 
 class LostProcessError(ConnectionError):
@@ -58,7 +61,7 @@ class Ranks:
         found: list[Any] = [mine]
         if self.count > 1:
             found = [None] * self.count
-            with _lost_process():
+            with lost_process():
                 dist.all_gather_object(found, dict(mine))
         everything = {number: each for part in found for number, each in part.items()}
         return [everything[number] for number in sorted(everything)]
@@ -68,7 +71,7 @@ class Ranks:
         if self.count == 1:
             return make()
         box: list[Any] = [make() if self.is_main else None]
-        with _lost_process():
+        with lost_process():
             dist.broadcast_object_list(box, src=0)
         made: T = box[0]
         return made
@@ -76,9 +79,17 @@ class Ranks:
     def add(self, value: Tensor) -> Tensor:
         """The sum over all processes, in place."""
         if self.count > 1:
-            with _lost_process():
+            with lost_process():
                 dist.all_reduce(value)
         return value
+
+    def largest(self, number: int) -> int:
+        """The largest of all processes' numbers."""
+        found = torch.tensor(number, device=self.device)
+        if self.count > 1:
+            with lost_process():
+                dist.all_reduce(found, op=dist.ReduceOp.MAX)
+        return int(found)
 
     def totals(self, values: Mapping[str, float]) -> dict[str, float]:
         """Each value summed over all processes."""
@@ -93,7 +104,7 @@ class Ranks:
             return
         trained = list(weights)
         known = self.add(torch.tensor([float(w.grad is not None) for w in trained], device=self.device)).tolist()
-        with _lost_process():
+        with lost_process():
             pending = []
             for weight in (w for w, number in zip(trained, known, strict=True) if number):
                 if weight.grad is None:
@@ -105,7 +116,7 @@ class Ranks:
     def wait(self) -> None:
         """Until every process is here."""
         if self.count > 1:
-            with _lost_process():
+            with lost_process():
                 dist.barrier()
 
 
@@ -121,11 +132,11 @@ def join_ranks(device: str) -> Ranks:
     Raises:
         ConfigError: the launcher is set up to share the weights out.
     """
-    for plan in SHARED_OUT:
-        if os.environ.get(f"ACCELERATE_USE_{plan}", "false").lower() == "true":
+    for wrapper in WRAPPERS:
+        if os.environ.get(f"ACCELERATE_USE_{wrapper}", "false").lower() == "true":
             raise ConfigError(
-                f"accelerate is set up for {plan}, but each process of a training holds all weights; set it up for "
-                "plain data parallelism, and train adapters (lora) if that is too much memory"
+                f"accelerate is set up for {wrapper}, which would wrap the leader; set it up for plain data "
+                "parallelism, and runtime.shard: true to share weights, gradients and optimizer state out"
             )
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return ALONE
@@ -148,13 +159,17 @@ def _write_into(file: Path) -> None:
 
 
 @contextmanager
-def _lost_process() -> Iterator[None]:
+def lost_process(saying: Sequence[str] = ANY) -> Iterator[None]:
     """Say in our words that a peer is gone; torch's error is a RuntimeError that names an address.
 
+    Args:
+        saying: only an error that says one of these means that.
     Raises:
         LostProcessError: instead of the RuntimeError.
     """
     try:
         yield
     except RuntimeError as error:
+        if not any(word in str(error) for word in saying):
+            raise
         raise LostProcessError("another process of this training ended, so this one cannot go on") from error

@@ -22,9 +22,9 @@ from trl import SFTConfig, SFTTrainer
 from mlpo.config import ConfigError, RuntimeConfig, TrainSftConfig
 from mlpo.method.seeds import derive_seed
 from mlpo.models.adapters import choose_trained
-from mlpo.models.head import predictions
+from mlpo.models.head import predictions_at
 from mlpo.models.load import LoadedModel
-from mlpo.training.checkpoints import SmallCheckpoints, trainable_weights
+from mlpo.training.checkpoints import SmallCheckpoints
 from mlpo.training.encode import IGNORED, EncodedDemonstration, check_context, encode_demonstration
 from mlpo.training.journal import SFT_COLUMNS, Log, curve_row, log_nothing
 from mlpo.training.machine import (
@@ -37,8 +37,9 @@ from mlpo.training.machine import (
 )
 from mlpo.training.plan import num_sft_steps
 from mlpo.training.progress import Meter
-from mlpo.training.ranks import ALONE, Ranks
+from mlpo.training.ranks import ALONE, COMMUNICATION, Ranks, lost_process
 from mlpo.training.schedule import Scheduled
+from mlpo.training.shards import hold_weights
 from mlpo.training.workspace import Workspace
 from mlpo.types import Demonstration
 
@@ -63,21 +64,22 @@ class WarmStartTrainer(Scheduled, SmallCheckpoints, SFTTrainer):
     ) -> None:
         self.ranks = ranks
         self.adapters = choose_trained(leader.model, config.trainable_layers, config.lora, seed=seed)
-        self._leader, self._runtime, self._on_step = leader, runtime, on_step
+        self.weights = hold_weights(leader, compute_dtype, ranks, shard=runtime.shard)
+        self._runtime, self._on_step = runtime, on_step
         self._pad = int(leader.tokenizer.pad_token_id or 0)
         rows = {
             "input_ids": [[*e.prompt, *e.completion] for e in order],
             "labels": [e.labels for e in order],
         }
         super().__init__(
-            model=leader.model,
-            args=_arguments(config, len(order), workspace, leader.device, compute_dtype, seed=seed),
+            model=self.weights.model,
+            args=_arguments(config, len(order), workspace, self.weights.device, compute_dtype, seed=seed),
             data_collator=_as_they_are,
             train_dataset=Dataset.from_dict(rows),
             processing_class=leader.tokenizer,
         )
         self.remove_callback(PrinterCallback)
-        leave_unwrapped(leader.model, ranks)
+        leave_unwrapped(self.weights.model, ranks)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Whole steps, the same in every process; a process takes its share of each."""
@@ -94,14 +96,15 @@ class WarmStartTrainer(Scheduled, SmallCheckpoints, SFTTrainer):
         total = torch.zeros((), device=self.args.device)
         by_length = sorted(inputs, key=lambda row: -len(row["input_ids"]))
         mine = by_length[self.ranks.rank :: self.ranks.count]
-        for part in length_sorted_parts(mine, self._runtime.micro_batch_tokens):
+        parts = length_sorted_parts(mine, self._runtime.micro_batch_tokens)
+        for part in self.weights.levelled(parts, lambda: [{"input_ids": [self._pad], "labels": [IGNORED]}]):
             batch = collate(part, self._pad, self.args.device)
             with naming_the_budget("learning", "runtime.micro_batch_tokens", self._runtime.micro_batch_tokens):
                 with self.accelerator.autocast():
                     loss = self.compute_loss(model, batch, num_items_in_batch=num_learned)
                 self.accelerator.backward(loss)
             total += loss.detach()
-        self.ranks.add_gradients(trainable_weights(self._leader.model).values())
+        self.weights.sum_gradients()
         self._means = self.ranks.totals(self._means)
         return self.ranks.add(total)
 
@@ -114,8 +117,8 @@ class WarmStartTrainer(Scheduled, SmallCheckpoints, SFTTrainer):
         """
         targets = inputs["labels"][:, 1:]
         learned = targets != IGNORED
-        read = self._leader.model.base_model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
-        logits = predictions(self._leader.model, read.last_hidden_state[:, :-1][learned])
+        read = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+        logits = predictions_at(self.weights.model, *learned.nonzero(as_tuple=True), **read)
         loss: Tensor = torch.nn.functional.cross_entropy(logits, targets[learned], reduction="sum") / num_items_in_batch
         with torch.no_grad():
             entropy = (logits.logsumexp(-1) - (logits.softmax(-1) * logits).sum(-1)).sum()
@@ -189,7 +192,9 @@ def train_sft(
             compute_dtype=compute_dtype, ranks=ranks,
         )  # fmt: skip
         checkpoint = workspace.checkpoint()
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with lost_process(COMMUNICATION):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            trainer.weights.give_back()
         if trainer.adapters is not None:
             trainer.adapters.merge()
     leader.model.eval()

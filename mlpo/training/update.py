@@ -39,6 +39,14 @@ class Part:
         return sum(g.num_tokens for g in self.batch.groups)
 
 
+def idle_part(device: torch.device) -> Part:
+    """A part of one token and no completion: it passes through the model and adds nothing to loss or gradient.
+
+    What a process computes that has nothing left to learn from while others gather weights from it.
+    """
+    return Part(PackedBatch((Group((0,), ()),), ()), torch.zeros(0, device=device), 1)
+
+
 class PartLoss(NamedTuple):
     """One part's share of the loss, and its sum of token entropies."""
 

@@ -39,6 +39,17 @@ def test_an_engine_holds_weights_of_its_own_in_any_dtype(qwen: ModelShape) -> No
     assert more == pytest.approx(30.46e9 + 1e9 + 1.18e9, rel=1e-3)
 
 
+def test_eight_processes_share_16_bytes_a_weight_but_not_what_they_sample_from_and_gather(qwen: ModelShape) -> None:
+    shared = training_memory(
+        qwen, trained=qwen.parameters, layers=28, row_tokens=0, predicted=0, value_bytes=2, batch_tokens=1, shards=8
+    )
+    # 7.616e9 x 16 / 8 = 15.2 GB, the copy 15.2 GB. E = 2 x 152,064 x 3,584 + 2 / 28 of the other 6.526e9 = 1.556e9:
+    # 2 E = 3.1 GB gathered, 6 E = 9.3 GB of their gradients
+    assert shared.weights == pytest.approx(3.81e9 + 15.23e9 + 3.11e9, rel=1e-3)
+    assert shared.gradients == pytest.approx(3.81e9 + 9.34e9, rel=1e-3)
+    assert shared.optimizer == pytest.approx(7.62e9, rel=1e-3)
+
+
 def test_keys_and_values_are_those_of_grouped_heads(qwen: ModelShape) -> None:
     # 2 x 28 layers x 4 heads x 128 x 2 bytes = 57,344 bytes a token
     assert sampling_memory(qwen, batch_tokens=1000, value_bytes=2).keys == 57_344_000

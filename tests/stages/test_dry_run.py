@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from mlpo.config import ConfigError, Params, load_params, parse_params
+from mlpo.config import ConfigError, LoraConfig, Params, load_params, parse_params
 from mlpo.stages import dry_run
 from mlpo.stages.plan import make_plan
 from mlpo.stages.questions import read_questions, tokens_of
@@ -51,7 +51,7 @@ def raw(tiny_folder: Path) -> dict[str, Any]:  # noqa: F811
 
 
 @pytest.mark.parametrize("path", SETS, ids=[path.stem for path in SETS])
-def test_the_sets_beside_the_default_can_be_planned_and_fit_one_gpu_of_80_gb(path: Path) -> None:
+def test_the_sets_beside_the_default_can_be_planned_and_fit_gpus_of_80_gb(path: Path) -> None:
     text = printed(load_params(path), memory_gb=80)
     assert "It fits 80 GB" in text
     assert "the longest question" not in text
@@ -64,12 +64,16 @@ def test_the_paper_says_three_agents_five_rounds_four_proposals() -> None:
     assert (len(params.team), params.rounds.num_rounds, params.propose.samples) == (3, 5, 4)
 
 
-def test_without_adapters_the_papers_leader_does_not_fit() -> None:
+def test_the_papers_leader_does_not_fit_one_gpu_with_all_its_weights_but_eight_or_adapters() -> None:
     params = load_params(ROOT / "configs" / "paper.yaml")
-    whole = params.model_copy(update={"train_mlpo": params.train_mlpo.model_copy(update={"lora": None})})
+    assert (params.train_sft.lora, params.train_mlpo.lora, params.runtime.processes) == (None, None, 8)
+    alone = params.model_copy(update={"runtime": params.runtime.model_copy(update={"shard": False})})
     # 7.6e9 x (4 + 4 + 8 + 2) bytes are 137 GB before any activation
-    with pytest.raises(ConfigError, match=r"cannot work: train_mlpo needs about 1\d\d\.\d GB of 80; .*set lora"):
-        printed(whole, memory_gb=80)
+    with pytest.raises(ConfigError, match=r"train_mlpo needs about 1\d\d\.\d GB of 80; .*set lora .*runtime\.shard"):
+        printed(alone, memory_gb=80)
+    adapters = {"lora": LoraConfig(rank=64)}
+    small = {name: getattr(alone, name).model_copy(update=adapters) for name in ("train_sft", "train_mlpo")}
+    assert "It fits 80 GB" in printed(alone.model_copy(update=small), memory_gb=80)
 
 
 def test_every_stage_is_counted(raw: dict[str, Any]) -> None:
@@ -154,6 +158,7 @@ def test_roll_outs_by_vllm_are_counted_and_refused_where_it_is_not_installed(
     ("section", "change", "warning"),
     [
         ("leader", {"model": "somebody/secret"}, "leader: the size of somebody/secret is not known"),
+        ("runtime", {"shard": True}, "runtime.shard shares nothing out with runtime.processes 1"),
         ("evaluate", {"rivals": ["debate"]}, "what evaluate.rivals ask is not counted"),
         # 240 characters are 69 tokens, and two of them more than the leader's 20
         ("team", {"two": {"model": "x/y-1B", "sampling": {"max_tokens": 70}}}, "two completions of about 69 tokens"),

@@ -6,12 +6,17 @@ import importlib.util
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
 
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
@@ -93,6 +98,33 @@ def test_a_run_leaves_leader_curve_tuples_and_rollouts_the_same_bytes_each_time(
     assert not (WORK / "training" / "train_mlpo").exists()
     train_mlpo.run(make_params())
     assert outputs() == first
+
+
+@pytest.mark.slow
+def test_two_processes_that_share_the_weights_out_leave_what_one_leaves(make_params: MakeParams, house: Path) -> None:
+    train_mlpo.run(make_params())
+    alone = results()
+    shutil.rmtree(MLPO_LEADER)
+    raw = make_params().model_dump(mode="json", by_alias=True)
+    raw["runtime"] |= {"device": "cpu", "processes": 2, "shard": True}
+    (house / "params.yaml").write_text(yaml.safe_dump(raw))
+    command = [sys.executable, "-m", "mlpo.cli", "train_mlpo"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("train_mlpo: step 3/3") == 1
+    together = results()
+    for one, other in zip(alone[0], together[0], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+    for table, same in zip(alone[1:], together[1:], strict=True):
+        pd.testing.assert_frame_equal(table, same, rtol=1e-3, atol=1e-5)
+    assert (WORK / "training" / "train_mlpo-processes" / "process-1.log").exists()
+
+
+def results() -> tuple[list[torch.Tensor], pd.DataFrame, pd.DataFrame]:
+    """What a run left: weights in order of their names, curve, roll-outs."""
+    weights = sorted(load_file(MLPO_LEADER / "model.safetensors").items())
+    rollouts = pd.read_parquet(ROLLOUTS, columns=["problem", "completion", "reward", "advantage"])
+    return [weight for _, weight in weights], pd.read_csv(MLPO_CURVE), rollouts
 
 
 @pytest.mark.slow

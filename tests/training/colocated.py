@@ -29,6 +29,7 @@ from mlpo.models.sample import Draw, Drawn
 from mlpo.training.engine import ENVIRONMENT, VllmSampler
 from mlpo.training.ranks import ALONE
 from mlpo.training.samplers import OwnSampler
+from mlpo.training.weights import WholeWeights
 from mlpo.types import Message, Sampling
 from tests.training.together import mlpo, run, stop_at
 
@@ -62,7 +63,7 @@ def weights(model: str, lora: LoraConfig | None) -> dict[str, Any]:
     leader = load_model(model, device="cpu", dtype="float32")
     choose_trained(leader.model, None, lora, seed=0)
     leader.model.generation_config.eos_token_id = [0, *MORE_ENDS]
-    own = OwnSampler(leader, torch.float32, 2048)
+    own = OwnSampler(WholeWeights(leader, torch.float32, ALONE), 2048)
     engine = VllmSampler(leader, torch.float32, batch_tokens=2048, max_difference=1e-3, ranks=ALONE)
     found: dict[str, Any] = {"inherited": [name for name in ENVIRONMENT if name in os.environ]}
     greedy = asked(leader, GREEDY)

@@ -66,7 +66,10 @@ def test_more_processes_than_devices_are_refused(tmp_path: Path) -> None:
         launch(["never"], RuntimeConfig(device="cuda:0", processes=2), tmp_path)
 
 
-def test_weights_that_are_shared_out_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(ConfigError, match=r"set up for FSDP.*train adapters"):
+@pytest.mark.parametrize("wrapper", ["FSDP", "DEEPSPEED", "MEGATRON_LM"])
+def test_wrappers_of_the_launchers_are_refused_with_what_to_set_instead(
+    wrapper: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"ACCELERATE_USE_{wrapper}", "true")
+    with pytest.raises(ConfigError, match=rf"set up for {wrapper}.*runtime\.shard: true"):
         join_ranks("cpu")

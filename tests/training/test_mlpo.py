@@ -93,10 +93,10 @@ class Checked(MlpoTrainer):
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
         found = super().training_step(model, inputs, num_items_in_batch)
-        grads = {name: p.grad for name, p in self._leader.model.named_parameters()}
+        grads = {name: p.grad for name, p in self.weights.model.named_parameters()}
         config, width = self._config, self._config.max_completion_tokens
         twin = copy.deepcopy(self.before)  # not of the model itself: TRL has patched that one's forward
-        twin.load_state_dict(self._leader.model.state_dict())
+        twin.load_state_dict(self.weights.model.state_dict())
         rewards_PG = reward_totals(self.groups, config.format_weight)
         logprobs = naive_logprobs(twin, self.groups, config.temperature, width)
         lengths = torch.tensor([len(d.token_ids) for g in self.groups for d in g.drawn])
@@ -350,8 +350,12 @@ class InBfloat16(MlpoTrainer):
 
     def _rolled_out(self, prompts: Any) -> list[RolloutGroup]:
         groups = super()._rolled_out(prompts)
-        for ours, theirs in zip(self._leader.model.parameters(), self._sampler.model.parameters(), strict=True):
+        copied = self._sampler._sampled.model
+        for ours, theirs in zip(self.weights.model.parameters(), copied.parameters(), strict=True):
             assert torch.equal(ours.bfloat16(), theirs)
+        for ours, theirs in zip(self.weights.model.buffers(), copied.buffers(), strict=True):
+            assert torch.equal(ours, theirs)  # positions are not rounded
+            assert theirs.dtype == torch.float32
         return groups
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:

@@ -1,7 +1,11 @@
-"""Two processes train as one does: the same completions, losses and weights, to float32 rounding."""
+"""Two processes train as one does: the same completions, losses and weights, to float32 rounding.
+
+They hold all weights each, or share them out.
+"""
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -47,17 +51,31 @@ def close(one: dict[str, Any], other: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sft", "mlpo", "lora"])
-def test_two_processes_train_as_one_does(runs: Runs, kind: str) -> None:
-    one, two = runs(f"{kind}-1"), runs(f"{kind}-2")
+@pytest.mark.parametrize(
+    ("train", "kind"),
+    [*itertools.product(("sft", "mlpo", "lora"), ("2", "sharded")), ("last_layer", "sharded")],
+)
+def test_two_processes_train_as_one_does(runs: Runs, train: str, kind: str) -> None:
+    one, two = runs(f"{train}-1"), runs(f"{train}-{kind}")
     close(one, two)
-    second = runs(f"{kind}-2-second")
+    second = runs(f"{train}-{kind}-second")
     assert all(torch.equal(weight, second["weights"][name]) for name, weight in two["weights"].items())
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("train", ["sft", "mlpo", "lora", "last_layer"])
+def test_weights_gradients_and_moments_are_shared_out_by_halves(runs: Runs, train: str) -> None:
+    whole = runs(f"{train}-1")["held"]
+    assert whole["moments"] == 2 * whole["gradients"] == 2 * whole["weights"] > 0
+    halves = [runs(f"{train}-sharded{which}")["held"] for which in ("", "-second")]
+    for kind, total in whole.items():
+        assert sum(half[kind] for half in halves) == total
+        assert max(half[kind] for half in halves) < 0.51 * total
+
+
+@pytest.mark.slow
 def test_one_process_speaks_and_writes(runs: Runs) -> None:
-    assert len([line for line in runs.lines if line.startswith("train_mlpo: step 4/4")]) == 6
+    assert len([line for line in runs.lines if line.startswith("train_mlpo: step 4/4")]) == 12
     assert [row["problem"] for row in runs("mlpo-2")["rollouts"][::4]] == [f"p{i % 7}" for i in range(12)]
 
 
@@ -70,10 +88,11 @@ def test_a_second_process_may_have_nothing_to_learn_from(runs: Runs) -> None:
 
 
 @pytest.mark.slow
-def test_all_end_with_one_and_any_number_goes_on(runs: Runs) -> None:
-    assert f"stopped [9, {LOST}]" in runs.lines
-    assert "train_mlpo: resuming from step 2" in runs.lines
-    unbroken, again = runs("mlpo-2"), runs("stopped")
+@pytest.mark.parametrize("kind", ["2", "sharded"])
+def test_all_end_with_one_and_any_number_goes_on(runs: Runs, kind: str) -> None:
+    assert f"stopped {kind} [9, {LOST}]" in runs.lines
+    assert runs.lines.count("train_mlpo: resuming from step 2") == 4
+    unbroken, again = runs(f"mlpo-{kind}"), runs(f"stopped-{kind}")
     assert (again["curve"], again["rollouts"]) == (unbroken["curve"], unbroken["rollouts"])
     assert all(torch.equal(weight, again["weights"][name]) for name, weight in unbroken["weights"].items())
-    close(runs("alone"), unbroken)
+    close(runs(f"alone-{kind}"), unbroken)

@@ -25,6 +25,7 @@ from mlpo.training.ranks import ALONE
 from mlpo.training.rollouts import Roller, reward_totals
 from mlpo.training.samplers import OwnSampler
 from mlpo.training.update import make_parts, part_loss
+from mlpo.training.weights import WholeWeights
 from mlpo.training.workspace import Workspace
 from mlpo.types import Problem, Sampling
 
@@ -34,6 +35,10 @@ SAMPLING = Sampling(1.0, 1.0, 6)
 
 def score(text: str, finish_reason: str, problem: Problem) -> RewardParts:
     return RewardParts(float(text[:1].isalpha()), float(text[-1:].isalpha()))
+
+
+def whole(leader: LoadedModel) -> WholeWeights:
+    return WholeWeights(leader, torch.float32, ALONE)
 
 
 class Counting:
@@ -73,7 +78,9 @@ class Off(OwnSampler):
         for draw, one in zip(draws, drawn, strict=True):
             (batch,) = pack([Group(draw.prompt, (one.token_ids,))], 999)
             with torch.no_grad():
-                found = packed_logprobs(self._leader.model, batch, temperature=draw.sampling.temperature).logprobs_NT[0]
+                found = packed_logprobs(self._weights.model, batch, temperature=draw.sampling.temperature).logprobs_NT[
+                    0
+                ]
             told.append(replace(one, logprobs=tuple((found + 0.25).tolist())))
         first = told[0].logprobs
         assert first is not None
@@ -84,7 +91,7 @@ class Off(OwnSampler):
 def test_the_first_update_on_a_batch_compares_log_probabilities(tiny: LoadedModel, make_prompts: MakePrompts) -> None:
     config = TrainMlpoConfig(group_size=4, max_completion_tokens=6, temperature=0.8)
     roller = Roller(4, replace(SAMPLING, temperature=0.8), 7, score)
-    groups = roller.roll_out(Off(tiny, torch.float32, 4096), make_prompts(2), step=1)
+    groups = roller.roll_out(Off(whole(tiny), 4096), make_prompts(2), step=1)
     rewards_PG = reward_totals(groups, config.format_weight)
     (part,) = make_parts(groups, rewards_PG, config, 4096, tiny.device)
     differences = part_loss(tiny.model, None, part, config).differences
@@ -99,7 +106,7 @@ def test_the_first_update_on_a_batch_compares_log_probabilities(tiny: LoadedMode
 
 def test_without_word_from_the_sampler_nothing_is_compared(tiny: LoadedModel, make_prompts: MakePrompts) -> None:
     config = TrainMlpoConfig(group_size=4, max_completion_tokens=6)
-    groups = Roller(4, SAMPLING, 7, score).roll_out(OwnSampler(tiny, torch.float32, 4096), make_prompts(2), step=1)
+    groups = Roller(4, SAMPLING, 7, score).roll_out(OwnSampler(whole(tiny), 4096), make_prompts(2), step=1)
     (part,) = make_parts(groups, reward_totals(groups, config.format_weight), config, 4096, tiny.device)
     assert part_loss(tiny.model, None, part, config).differences is None
 
@@ -113,7 +120,7 @@ def test_a_run_logs_the_differences_mean_and_maximum(
         def close(self) -> None:
             closed.append(True)
 
-    monkeypatch.setattr(mlpo, "make_sampler", lambda leader, dtype, *_: Closing(leader, dtype, 4096))
+    monkeypatch.setattr(mlpo, "make_sampler", lambda weights, *_: Closing(weights, 4096))
     config = TrainMlpoConfig(
         steps=4, prompts_per_step=2, group_size=4, max_completion_tokens=6, rollout_engine="vllm", updates_per_batch=2,
         learning_rate=0.01, max_logprob_difference=1.0,
@@ -140,6 +147,12 @@ def test_vllm_is_refused_on_a_device_it_cannot_be_given(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     assert said in " ".join(why_not_vllm(RuntimeConfig(device=device)))
     assert bool(said) == bool([*why_not_vllm(RuntimeConfig(device=device))])
+
+
+def test_vllm_is_refused_where_weights_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    (said,) = why_not_vllm(RuntimeConfig(device="cuda", shard=True))
+    assert "runtime.shard shares out; set it to own" in said
 
 
 def test_a_missing_vllm_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""A program that trains the same by one process and by two, and leaves what each reached.
+"""A program that trains the same by one process, by two, and by two that share the weights out, and leaves all results.
 
     python together.py MODEL_FOLDER WORK_FOLDER
 
@@ -18,6 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch.distributed.tensor import DTensor
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from mlpo.config import LoraConfig, RuntimeConfig, TrainMlpoConfig, TrainSftConfig
 from mlpo.method.rewards import RewardParts
@@ -32,9 +34,10 @@ from mlpo.training.workspace import Workspace
 from mlpo.types import Completion, Demonstration, Message, Problem, Sampling
 
 RUNTIME = RuntimeConfig(micro_batch_tokens=256)
+SHARDED = RUNTIME.model_copy(update={"shard": True})
 SEVEN = [Problem(f"p{n}", "basics", "sum", f"{n} + 1?", str(n + 1), "integer") for n in range(7)]
 LOST = 75
-Train = Callable[[LoadedModel, Workspace, Ranks, Log], None]
+Train = Callable[[LoadedModel, Workspace, RuntimeConfig, Ranks, Log], None]
 
 
 def score(text: str, reason: str, problem: Problem) -> RewardParts:
@@ -50,17 +53,19 @@ def ask_again(prompts: Sequence[TrainingPrompt], drafts: Sequence[str]) -> list[
     return [replace(p, proposals=(one,)) for p, one in zip(prompts, said, strict=True)]
 
 
-def sft(leader: LoadedModel, workspace: Workspace, ranks: Ranks, log: Log) -> None:
+def sft(leader: LoadedModel, workspace: Workspace, runtime: RuntimeConfig, ranks: Ranks, log: Log) -> None:
     """Seven rows in threes: shares of two and one, and at last of one and none."""
     rows = [
         Demonstration(p.id, "sum", "solo_confirm", (Message("user", p.question),), f"<answer>{p.target}</answer>")
         for p in SEVEN
     ]
     config = TrainSftConfig(epochs=1, batch_size=3, learning_rate=0.01, max_grad_norm=0.5)
-    train_sft(leader, rows, config, seed=5, runtime=RUNTIME, workspace=workspace, log=log, ranks=ranks)
+    train_sft(leader, rows, config, seed=5, runtime=runtime, workspace=workspace, log=log, ranks=ranks)
 
 
-def mlpo(leader: LoadedModel, workspace: Workspace, ranks: Ranks, log: Log, **changes: object) -> None:
+def mlpo(
+    leader: LoadedModel, workspace: Workspace, runtime: RuntimeConfig, ranks: Ranks, log: Log, **changes: object
+) -> None:
     """Three prompts a step, so shares of two and one; of step 1 the second process has the hopeless problem alone."""
     config = TrainMlpoConfig.model_validate({
         "steps": 4, "prompts_per_step": 3, "group_size": 4, "max_completion_tokens": 5, "learning_rate": 0.01,
@@ -73,13 +78,19 @@ def mlpo(leader: LoadedModel, workspace: Workspace, ranks: Ranks, log: Log, **ch
     ]
     roller = Roller(4, Sampling(1.0, 1.0, 5), 5, score, ask_again if ranks.is_main else None)
     train_mlpo(
-        leader, plan, config, roller=roller, runtime=RUNTIME, workspace=workspace, log=log, ranks=ranks,
+        leader, plan, config, roller=roller, runtime=runtime, workspace=workspace, log=log, ranks=ranks,
     )  # fmt: skip
 
 
-def lora(leader: LoadedModel, workspace: Workspace, ranks: Ranks, log: Log) -> None:
+def lora(leader: LoadedModel, workspace: Workspace, runtime: RuntimeConfig, ranks: Ranks, log: Log) -> None:
     """Adapters, and two updates on a batch."""
-    mlpo(leader, workspace, ranks, log, lora=LoraConfig(rank=2), updates_per_batch=2, learning_rate=0.02, max_kl=1000.0)
+    adapters = {"lora": LoraConfig(rank=2), "updates_per_batch": 2, "learning_rate": 0.02, "max_kl": 1000.0}
+    mlpo(leader, workspace, runtime, ranks, log, **adapters)
+
+
+def last_layer(leader: LoadedModel, workspace: Workspace, runtime: RuntimeConfig, ranks: Ranks, log: Log) -> None:
+    """One layer of two, in parts of one group each, so that the second process has fewer."""
+    mlpo(leader, workspace, runtime.model_copy(update={"micro_batch_tokens": 150}), ranks, log, trainable_layers=1)
 
 
 def stop_at(step: int) -> Log:
@@ -92,7 +103,28 @@ def stop_at(step: int) -> Log:
     return log
 
 
-def run(name: str, train: Train, model: str, work: Path, count: int, log: Log = log_nothing) -> list[int]:
+class Held:
+    """Bytes in this process after the last optimizer step: of trained weights, their gradients and Adam's moments."""
+
+    def __init__(self) -> None:
+        self.bytes: dict[str, int] = {}
+        register_optimizer_step_post_hook(self._measure)
+
+    def _measure(self, optimizer: torch.optim.Optimizer, *_: object) -> None:
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        moments = [value for own in optimizer.state.values() for value in own.values() if value.ndim]
+        kinds = {"weights": weights, "gradients": gradients, "moments": moments}
+        self.bytes = {kind: sum(map(self._own_bytes, tensors)) for kind, tensors in kinds.items()}
+
+    def _own_bytes(self, tensor: torch.Tensor) -> int:
+        return int((tensor.to_local() if isinstance(tensor, DTensor) else tensor).nbytes)
+
+
+def run(
+    name: str, train: Train, model: str, work: Path, count: int, log: Log = log_nothing,
+    runtime: RuntimeConfig = RUNTIME,
+) -> list[int]:  # fmt: skip
     """Train in `count` processes; returns their exit codes."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -103,22 +135,22 @@ def run(name: str, train: Train, model: str, work: Path, count: int, log: Log = 
                 "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1",
                 "MASTER_PORT": str(port),
             }  # fmt: skip
-            live(name, train, model, work, log)
+            live(name, train, model, work, log, runtime)
         children.append(pid)
     return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
 
 
-def live(name: str, train: Train, model: str, work: Path, log: Log) -> None:
+def live(name: str, train: Train, model: str, work: Path, log: Log, runtime: RuntimeConfig) -> None:
     """One process of a run, to its end."""
-    code = 1
+    code, held = 1, Held()
     try:
         torch.manual_seed(int(os.environ["RANK"]))
         workspace, ranks = Workspace(work / name), join_ranks("cpu")
         leader = load_model(model, device="cpu", dtype="float32")
-        train(leader, workspace, ranks, log)
+        train(leader, workspace, runtime, ranks, log)
         result = {
             "weights": dict(leader.model.named_parameters()), "curve": workspace.curve.rows(),
-            "rollouts": workspace.rollouts.rows(),
+            "rollouts": workspace.rollouts.rows(), "held": held.bytes,
         }  # fmt: skip
         torch.save(result, work / f"{name}{'' if ranks.is_main else '-second'}.pt")
         code = 0
@@ -134,14 +166,16 @@ def live(name: str, train: Train, model: str, work: Path, log: Log) -> None:
 
 def main(model: str, work: Path) -> None:
     torch.set_num_threads(1)
-    trains: dict[str, Train] = {"sft": sft, "mlpo": mlpo, "lora": lora}
-    for name, train in trains.items():
-        for count in (1, 2):
-            print(name, count, run(f"{name}-{count}", train, model, work, count))
-    print("stopped", run("stopped", mlpo, model, work, 2, stop_at(3)))
-    shutil.copytree(work / "stopped", work / "alone")
-    print("again", run("stopped", mlpo, model, work, 2))
-    print("alone", run("alone", mlpo, model, work, 1))
+    kinds = {"1": (1, RUNTIME), "2": (2, RUNTIME), "sharded": (2, SHARDED)}
+    for train, chosen in ((sft, kinds), (mlpo, kinds), (lora, kinds), (last_layer, ("1", "sharded"))):
+        for kind in chosen:
+            count, runtime = kinds[kind]
+            print(train.__name__, kind, run(f"{train.__name__}-{kind}", train, model, work, count, runtime=runtime))
+    for kind, runtime in (("2", RUNTIME), ("sharded", SHARDED)):
+        print("stopped", kind, run(f"stopped-{kind}", mlpo, model, work, 2, stop_at(3), runtime))
+        shutil.copytree(work / f"stopped-{kind}", work / f"alone-{kind}")
+        print("again", kind, run(f"stopped-{kind}", mlpo, model, work, 2, runtime=runtime))
+        print("alone", kind, run(f"alone-{kind}", mlpo, model, work, 1))
 
 
 if __name__ == "__main__":
