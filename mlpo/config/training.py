@@ -109,7 +109,7 @@ class TrainMlpoConfig(Section):
     """Guard: stop when the share of groups with equal rewards stays above this for `max_zero_reward_steps` steps."""
     max_kl: float = Field(10.0, gt=0)
     """Guard: stop when the KL to the reference exceeds this."""
-    max_logprob_difference: float = Field(0.1, gt=0)
+    max_logprob_difference: float = Field(0.2, gt=0)
     """Guard: stop when vLLM's log-probabilities are on average further from the trainer's, nats a token: at once for a
     probe after a weight sync, after `max_zero_reward_steps` steps for completions."""
     max_reward_errors: float = Field(0.05, ge=0, le=1)

@@ -33,7 +33,8 @@ from mlpo.training.weights import WholeWeights
 from mlpo.types import Message, Sampling
 from tests.training.together import mlpo, run, stop_at
 
-QUESTIONS = ("17 + 25?", "The opposite of hot is", "Name three colours, and say which of them you like best.")
+QUESTIONS = ("17 + 25?", "The opposite of hot is", "Name three colours, and say which you like best. " * 4)
+"""A token a character. The last is longer than the 128 tokens whose keys vLLM keeps together on a CPU."""
 MORE_ENDS = range(40, 46)
 """Of some hundred tokens, so that completions end now and then."""
 GREEDY = Sampling(0.0, 1.0, 12)
@@ -129,16 +130,18 @@ def forked(work: Callable[[], dict[str, Any]], file: Path) -> dict[str, Any]:
 
 
 def others_of_this_session() -> list[str]:
-    """Processes that are left, by what they were started as."""
+    """Processes that are left after ten seconds, by what they were started as; dead ones, unburied, are none."""
     mine = os.getsid(0)
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.pid != os.getpid() and os.getsid(process.pid) == mine:
-                found.append(" ".join(process.cmdline()))
-        except (psutil.Error, ProcessLookupError):  # it ended just now
-            pass
-    return found
+    found = [each for each in psutil.process_iter(["status"]) if each.pid != os.getpid() and session(each.pid) == mine]
+    _, alive = psutil.wait_procs([each for each in found if each.info["status"] != psutil.STATUS_ZOMBIE], timeout=10)
+    return [" ".join(each.cmdline()) for each in alive]
+
+
+def session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:  # it ended just now
+        return None
 
 
 def main(model: str, work: Path) -> None:

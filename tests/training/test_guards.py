@@ -43,7 +43,7 @@ def test_one_good_step_begins_the_count_anew() -> None:
     [
         ({"zero_signal_share": 1.0}, "train_mlpo.group_size"),
         ({"correct": 0.0}, "train_mlpo.max_completion_tokens"),
-        ({"rollout_logprob_difference": 0.11}, "train_mlpo.rollout_engine"),
+        ({"rollout_logprob_difference": 0.21}, "train_mlpo.rollout_engine"),
     ],
 )
 def test_what_lasts_is_stopped_and_named(changes: dict[str, float], named: str) -> None:
