@@ -18,16 +18,20 @@ ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "mlflow", "prefect", "transformers", "trl", "dvc", "pydantic", "rich", "pandas"}
 
 
-def mlpo(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mlpo.cli", *words]
-    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)
-
-
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: nothing but params.yaml."""
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def exit_code(monkeypatch: pytest.MonkeyPatch, *words: str) -> object:
+    """What `mlpo WORDS` leaves with."""
+    monkeypatch.setattr(sys, "argv", ["mlpo", *words])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    return left.value.code
 
 
 PRINTS_HEAVY_MODULES = """
@@ -80,19 +84,20 @@ def test_help_takes_less_than_three_tenths_of_a_second_of_computing() -> None:
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2_and_nothing_is_written(
-    words: list[str], line: str, folder: Path
+    words: list[str],
+    line: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    done = mlpo(*words, cwd=folder)
-    assert done.returncode == 2
-    assert done.stderr.startswith(line)
-    assert done.stderr.count("\n") == 1
+    assert exit_code(monkeypatch, *words) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(line)
+    assert told.count("\n") == 1
     assert [path.name for path in folder.iterdir()] == ["params.yaml"]
 
 
-def test_a_dry_run_prints_its_plan_and_writes_nothing(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(folder)
+def test_a_dry_run_prints_its_plan_and_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cli.app(["run", "--dry-run", "--set", "train_mlpo.steps=7", "--memory-gb", "16"], standalone_mode=False)
     (row,) = [line for line in capsys.readouterr().out.splitlines() if "train_mlpo" in line]
     assert row.split("│")[6].strip() == "7"
@@ -100,20 +105,28 @@ def test_a_dry_run_prints_its_plan_and_writes_nothing(
 
 
 def test_without_parameters_the_line_says_where_to_run(tmp_path: Path) -> None:
-    done = mlpo("run", cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "mlpo.cli", "run"],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (2, "mlpo: params.yaml: no such file; run from the repository's root\n")
 
 
 @pytest.mark.parametrize(
-    ("error", "exit_code"),
+    ("error", "code"),
     [(TransientError("the server is down"), 75), (ConfigError("seed: wrong\nvalue"), 2), (KeyboardInterrupt(), 130)],
 )
 def test_an_error_becomes_its_exit_code(
-    error: BaseException, exit_code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    error: BaseException, code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(SystemExit) as left, cli._exit_codes():
         raise_from_mlpo(error)
-    assert left.value.code == exit_code
+    assert left.value.code == code
     assert capsys.readouterr().err.count("\n") == 1
 
 

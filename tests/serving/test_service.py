@@ -93,7 +93,8 @@ def test_a_stream_with_its_transcript_tells_each_round(client: OpenAI) -> None:
     assert [each["thinking"] for each in told if each.get("event") == "words"][:2] == ["adder", "adder says"]
 
 
-@pytest.mark.parametrize("stream", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("stream", [False, True])
 def test_fifty_at_a_time_each_get_their_own_answer_in_few_batches(serve: Serve, stream: bool) -> None:
     opened: list[ScriptedModels] = []
 

@@ -30,6 +30,7 @@ def test_a_version_says_where_it_came_from(
         assert lineage(reference) == [origin]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trained")
 def test_a_run_of_two_leaders_names_both(params: Params) -> None:
     register(candidate(params))
@@ -53,6 +54,7 @@ def test_a_pipeline_that_registered_nothing_says_what_it_ran_and_wrote(
     assert len(origin.git_commit) == 40
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trained")
 def test_a_leader_whose_training_was_not_tracked_has_no_training_run(params: Params) -> None:
     write_leader(MLPO, "from a cache")

@@ -49,6 +49,7 @@ def test_force_needs_a_reason_and_records_it(params: Params) -> None:
     assert leaders()[0].aliases == ("challenger", "champion")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trained")
 def test_what_is_considered_changes_nothing_until_a_person_agrees_or_refuses(params: Params) -> None:
     register(candidate(params, "0" * 40))
@@ -64,6 +65,7 @@ def test_what_is_considered_changes_nothing_until_a_person_agrees_or_refuses(par
     assert promote(2, agreed=considered).promoted
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trained")
 def test_an_agreement_does_not_hold_against_another_champion(params: Params) -> None:
     register(candidate(params, "0" * 40))
@@ -100,7 +102,7 @@ def test_promoting_a_version_that_is_not_there_names_those_that_are(params: Para
 
 
 @pytest.mark.usefixtures("trained")
-@pytest.mark.parametrize("flags", ["1" * 40, "0" * 40])
+@pytest.mark.parametrize("flags", ["1" * 40, pytest.param("0" * 40, marks=pytest.mark.slow)], ids=["better", "worse"])
 def test_a_decision_is_on_both_versions_and_in_the_run(flags: str, params: Params, connection: Connection) -> None:
     register(candidate(params, "01" * 20))
     decision = register(candidate(params, flags, weights="w1")).decision
@@ -117,6 +119,7 @@ def test_a_decision_is_on_both_versions_and_in_the_run(flags: str, params: Param
     assert "decision.as_champion" not in challenger.tags
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trained")
 def test_a_decision_outlives_the_run_it_was_made_for(params: Params, connection: Connection) -> None:
     register(candidate(params))
@@ -126,6 +129,7 @@ def test_a_decision_outlives_the_run_it_was_made_for(params: Params, connection:
     assert leaders()[0].decision == decision
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trained")
 def test_a_champion_of_another_set_is_compared_only_after_its_evaluation_on_this_one(params: Params) -> None:
     first, second = candidate(params, "01" * 20, prefix="q"), candidate(params, "1" * 40, weights="w1")
@@ -140,6 +144,7 @@ def test_a_champion_of_another_set_is_compared_only_after_its_evaluation_on_this
     assert (decision.comparison.champion_accuracy, decision.comparison.problems) == (0.0, second.evaluation.problems)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trained")
 def test_more_tokens_than_allowed_are_refused_with_both_figures(params: Params) -> None:
     register(candidate(params, "0" * 40))

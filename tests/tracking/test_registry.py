@@ -67,6 +67,7 @@ def test_registering_the_same_leader_again_finds_its_version(params: Params, con
     assert (other.version, other.new) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trained")
 def test_the_traces_of_its_evaluation_belong_to_the_version(params: Params, connection: Connection) -> None:
     import mlflow
@@ -84,6 +85,7 @@ def test_the_traces_of_its_evaluation_belong_to_the_version(params: Params, conn
     assert len(found) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trained")
 def test_a_registration_cut_before_its_decision_is_decided_the_next_time(
     params: Params, connection: Connection

@@ -218,6 +218,7 @@ def started(checkout: Path, code: str = CHILD) -> Iterator[tuple[subprocess.Pope
         process.kill()
 
 
+@pytest.mark.slow
 def test_sigterm_leaves_a_killed_run_and_the_shells_exit_code(checkout: Path, connection: Connection) -> None:
     with started(checkout) as (process, run_id, parent_id):
         process.terminate()
