@@ -152,20 +152,6 @@ def test_a_body_that_is_not_announced_as_json_or_is_none_is_refused(url: str) ->
     assert huge.status_code == 413
 
 
-@pytest.mark.slow
-def test_a_key_is_asked_for_where_one_is_named(serve: Serve, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    keyed = changed(params, api_key_env="LEADER_KEY")
-    with pytest.raises(ConfigError, match="the environment variable LEADER_KEY is not set"), service(keyed, scripted):
-        pass
-    monkeypatch.setenv("LEADER_KEY", "secret")
-    with serve(keyed) as url:
-        with OpenAI(base_url=f"{url}/v1", api_key="guess", max_retries=0, timeout=300) as client:
-            with pytest.raises(openai.AuthenticationError):
-                ask(client)
-            assert ask(client.with_options(api_key="secret")).choices[0].message.content == "18"
-        assert HTTP.get(f"{url}/health").status_code == 200
-
-
 class Held:
     """Scripted models that answer the team only when they are let go."""
 
@@ -220,31 +206,6 @@ def test_a_full_queue_is_429_and_a_client_that_left_makes_room(serve: Serve, par
         second.join(300)
     assert sorted(r.json()["mlpo"]["answer"] for r in first) == ["2", "4"]
     assert not [question for question in held.questions if question.startswith(("2 +", "4 +"))]
-
-
-@pytest.mark.slow
-def test_an_answer_that_takes_too_long_is_504(serve: Serve, params: Params) -> None:
-    held = Held()
-    with serve(changed(params, max_seconds=0.3), held.models_for) as url:
-        late = send(url, "1 + 1?")
-        held.let_go.set()
-        assert (late.status_code, late.json()["error"]["code"]) == (504, "timeout")
-        until(lambda: HTTP.get(f"{url}/health").json()["running"] == 0)
-    assert len(held.questions) == 2  # of the first round's agents; nobody asked the leader
-
-
-@pytest.mark.slow
-def test_models_that_fail_cost_their_questions_and_not_the_server(serve: Serve) -> None:
-    def broken(request: Request) -> str:
-        if request.messages[-1].content.startswith("13"):
-            raise RuntimeError("out of luck")
-        return reply(request)
-
-    with serve(models_for=lambda on_text: ScriptedModels(broken)) as url:
-        failed = send(url, "13 + 1?")
-        assert (failed.status_code, failed.json()["error"]["type"]) == (500, "server_error")
-        assert "out of luck" in failed.json()["error"]["message"]
-        assert send(url, "14 + 1?").json()["mlpo"]["answer"] == "15"
 
 
 @pytest.mark.slow

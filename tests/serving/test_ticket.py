@@ -1,0 +1,86 @@
+"""One question under way: who hears a completion grow, and when a question can't go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from mlpo.agents.backend import failed
+from mlpo.agents.scripted import ScriptedBackend
+from mlpo.config import ConfigError, ServeConfig
+from mlpo.serving.asked import read_question
+from mlpo.serving.events import Event, Proposals, Refused, Words
+from mlpo.serving.ticket import Listeners, Ticket, watched
+from mlpo.types import LEADER, Message, Request, Sampling, StrategyRun, Transcript
+
+
+def ticket(**fields: Any) -> tuple[Ticket, list[Event]]:
+    told: list[Event] = []
+    body = {"model": LEADER, "messages": [{"role": "user", "content": "17 + 1?"}], "stream": True} | fields
+    return Ticket(read_question(body, ServeConfig()), told.append), told
+
+
+def request(model: str = LEADER) -> Request:
+    return Request("p", model, (Message("user", "17 + 1?"),), Sampling(max_tokens=4), 0)
+
+
+def test_all_who_wait_for_a_completion_hear_it_grow_and_nobody_after_it_has_ended() -> None:
+    listeners = Listeners()
+    (first, heard), (second, also_heard), (whole, nothing) = ticket(), ticket(), ticket(stream=False)
+    asked = [request()]
+    with listeners.listening(first, asked), listeners.listening(second, asked), listeners.listening(whole, asked):
+        listeners.hear(request(), lambda: "eigh")
+        listeners.hear(request("adder"), lambda: "no leader")
+    listeners.hear(request(), lambda: "eighteen")
+    assert heard == also_heard == [Words(0, "eigh")]
+    assert nothing == []
+
+
+def played(agents: Iterable[str], down: Iterable[str], *, max_dead: int) -> list[Event]:
+    """What is told of a run that asks these agents, of which some are down."""
+    requests = [request(name) for name in agents]
+
+    def run() -> StrategyRun:
+        yield requests
+        return Transcript("p", "leader", (), "18")
+
+    one, told = ticket()
+    backend = ScriptedBackend(lambda _: "18")
+    watching = watched(one, run(), {r.model: backend for r in requests}, Listeners(), max_dead=max_dead)
+    next(watching)
+    try:
+        watching.send([failed(r, "silent") if r.model in down else backend.generate([r])[0] for r in requests])
+    except StopIteration:
+        return told
+    raise AssertionError("the run goes on")
+
+
+def test_a_question_goes_on_without_as_many_agents_as_may_be_dead_but_not_without_all() -> None:
+    [proposals, _] = played(["adder", "guesser"], ["guesser"], max_dead=1)
+    assert isinstance(proposals, Proposals)
+    assert proposals.answers == ("18", None)
+    for team, max_dead in ((["adder", "guesser"], 0), (["guesser"], 1)):
+        [refused] = played(team, ["guesser"], max_dead=max_dead)
+        assert isinstance(refused, Refused)
+        assert (refused.status, refused.code) == (503, "agents_down")
+        assert f"no answer from guesser: silent; try again later, ask {LEADER}-solo" in refused.message
+
+
+def test_a_question_that_does_not_fit_is_refused_and_nobody_is_asked() -> None:
+    class Narrow(ScriptedBackend):
+        def check(self, requests: Iterable[Request]) -> None:
+            raise ConfigError("9 tokens and at most 8 fit; ask shorter")
+
+    def run() -> StrategyRun:
+        yield [request()]
+        raise AssertionError("it goes on")
+
+    one, told = ticket()
+    assert list(watched(one, run(), {LEADER: Narrow(lambda _: "18")}, Listeners(), max_dead=0)) == []
+    [refused] = told
+    assert isinstance(refused, Refused)
+    assert (refused.status, refused.param, refused.message) == (
+        400,
+        "messages",
+        "9 tokens and at most 8 fit; ask shorter",
+    )
