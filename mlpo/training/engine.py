@@ -16,13 +16,13 @@ import torch
 
 from mlpo.config import ConfigError, RuntimeConfig
 from mlpo.models.adapters import plain_weights
-from mlpo.models.load import LoadedModel, end_token_ids, render
+from mlpo.models.load import end_token_ids, render
 from mlpo.models.memory import ENGINE_PASS_TOKENS, key_bytes
 from mlpo.models.packed import Group, pack, packed_logprobs
 from mlpo.models.sample import MAX_ROWS, Draw, Drawn
 from mlpo.models.shape import model_shape
 from mlpo.training.machine import naming_the_budget
-from mlpo.training.ranks import Ranks
+from mlpo.training.weights import WholeWeights
 from mlpo.types import Message
 
 PROBE = "Five agents answered. Compare what they say, step by step, and find out which of them is right: 17 + 25 = 42."
@@ -40,20 +40,19 @@ ENVIRONMENT = {
 class VllmSampler:
     """A `Sampler` that draws with vLLM: other tokens than ours at the same seeds, from the same distribution."""
 
-    def __init__(
-        self, leader: LoadedModel, dtype: torch.dtype, *, batch_tokens: int, max_difference: float, ranks: Ranks
-    ) -> None:
+    def __init__(self, weights: WholeWeights, *, batch_tokens: int, max_difference: float) -> None:
         """Start the engine on the weights the leader was loaded from; `refresh` brings what training changes.
 
         Args:
-            leader: loaded from a folder.
+            weights: of a leader that was loaded from a folder; all its processes start an engine together.
             batch_tokens: keys and values of so many tokens are held; prompt and completion together are no longer.
             max_difference: nats; see `check`.
         Raises:
             ConfigError: vLLM is not installed, does not know this kind of model, or finds no room.
         """
+        leader = weights.leader
         self.tokenizer = leader.tokenizer
-        self._leader, self._dtype, self._ranks = leader, dtype, ranks
+        self._weights, self._dtype, self._alone = weights, weights.dtype, weights.ranks.count == 1
         self._batch_tokens, self._max_difference = batch_tokens, max_difference
         self._longest = min(leader.max_context_tokens, batch_tokens)
         self._ends = end_token_ids(leader)
@@ -62,13 +61,13 @@ class VllmSampler:
             self._engine = self._start()
 
     def _start(self) -> Any:
-        source, device = str(self._leader.model.name_or_path), self._leader.device
+        source, on_cpu = str(self._weights.leader.model.name_or_path), self._weights.device.type == "cpu"
         shape = model_shape(source)
         assert shape is not None
         with _environment(ENVIRONMENT):
             from vllm import LLM
 
-            if device.type == "cpu":
+            if on_cpu:
                 _keep_linears_plain()
             try:
                 return LLM(
@@ -85,9 +84,9 @@ class VllmSampler:
                     ),
                     gpu_memory_utilization=0.01,  # without effect beside the line above, but checked for
                     logprobs_mode="processed_logprobs",  # at the sampling temperature, as the trainer's are
-                    enforce_eager=device.type == "cpu",  # compiling takes longer than it saves there
+                    enforce_eager=on_cpu,  # compiling takes longer than it saves there
                     # One process: an engine alone. Several: they have found each other, each engine is on its own.
-                    distributed_executor_backend="uni" if self._ranks.count == 1 else "external_launcher",
+                    distributed_executor_backend="uni" if self._alone else "external_launcher",
                 )
             except (ValueError, RuntimeError) as error:
                 reason = " ".join(str(error).split())
@@ -99,14 +98,15 @@ class VllmSampler:
     def refresh(self) -> None:
         """Copy what training changes into the engine, forget all keys of older weights, and see that it worked.
 
-        Adapters are merged on the way, in float32.
+        Adapters are merged on the way, in float32, and what is shared out is gathered, one weight after another.
 
         Raises:
             ConfigError: as `check`.
         """
-        weights = plain_weights(self._leader.model)
+        held, dtype = self._weights, self._dtype
+        whole = ((name, held.whole(weight, dtype)) for name, weight in plain_weights(held.model))
         with torch.no_grad():
-            self._engine.apply_model(lambda network: network.load_weights(weights))
+            self._engine.apply_model(lambda network: network.load_weights(whole))
         if not self._engine.reset_prefix_cache():
             raise RuntimeError("vLLM did not reset its prefix cache; keys of older weights would be used")
         self.check()
@@ -132,10 +132,10 @@ class VllmSampler:
 
         tokens = self._probe
         (batch,) = pack([Group(tokens[:1], (tokens[1:],))], len(tokens))
-        self._leader.model.eval()
-        mixed = torch.autocast(self._leader.device.type, self._dtype, enabled=self._dtype != torch.float32)
+        self._weights.model.eval()
+        mixed = torch.autocast(self._weights.device.type, self._dtype, enabled=self._dtype != torch.float32)
         with torch.no_grad(), mixed:
-            ours = packed_logprobs(self._leader.model, batch).logprobs_NT[0].tolist()
+            ours = packed_logprobs(self._weights.model, batch).logprobs_NT[0].tolist()
         asked = SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, ignore_eos=True, detokenize=False)
         (answer,) = self._engine.generate([{"prompt_token_ids": list(tokens)}], asked, use_tqdm=False)
         found = [place[token].logprob for place, token in zip(answer.prompt_logprobs[1:], tokens[1:], strict=True)]
@@ -190,7 +190,7 @@ class VllmSampler:
 
         self._engine.llm_engine.engine_core.shutdown()
         del self._engine
-        if self._ranks.count == 1:
+        if self._alone:
             cleanup_dist_env_and_memory()
         else:
             destroy_model_parallel()
@@ -203,8 +203,6 @@ def why_not_vllm(runtime: RuntimeConfig) -> Iterator[str]:
     """What keeps vLLM from drawing roll-outs on this machine, as far as parameters tell."""
     if importlib.util.find_spec("vllm") is None:
         yield "train_mlpo.rollout_engine is vllm, which is not installed: pip install 'mlpo[gpu]', or set it to own"
-    if runtime.shard:
-        yield "train_mlpo.rollout_engine: vLLM does not take weights that runtime.shard shares out; set it to own"
     kind, _, number = runtime.device.partition(":")
     if kind not in ("auto", "cpu", "cuda"):
         yield f"train_mlpo.rollout_engine: vLLM needs a CUDA GPU, and runtime.device is {runtime.device}; set it to own"

@@ -45,8 +45,6 @@ def make_sampler(weights: WholeWeights, config: TrainMlpoConfig, runtime: Runtim
         ConfigError: vLLM cannot hold this leader here.
     """
     if config.rollout_engine == "vllm":
-        limit, ranks = config.max_logprob_difference, weights.ranks
-        return VllmSampler(
-            weights.leader, weights.dtype, batch_tokens=runtime.batch_tokens, max_difference=limit, ranks=ranks
-        )
+        limit = config.max_logprob_difference
+        return VllmSampler(weights, batch_tokens=runtime.batch_tokens, max_difference=limit)
     return OwnSampler(weights, runtime.batch_tokens)

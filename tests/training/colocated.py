@@ -31,7 +31,7 @@ from mlpo.training.ranks import ALONE
 from mlpo.training.samplers import OwnSampler
 from mlpo.training.weights import WholeWeights
 from mlpo.types import Message, Sampling
-from tests.training.together import mlpo, run, stop_at
+from tests.training.together import SHARDED, mlpo, run, stop_at
 
 QUESTIONS = ("17 + 25?", "The opposite of hot is", "Name three colours, and say which you like best. " * 4)
 """A token a character. The last is longer than the 128 tokens whose keys vLLM keeps together on a CPU."""
@@ -64,8 +64,9 @@ def weights(model: str, lora: LoraConfig | None) -> dict[str, Any]:
     leader = load_model(model, device="cpu", dtype="float32")
     choose_trained(leader.model, None, lora, seed=0)
     leader.model.generation_config.eos_token_id = [0, *MORE_ENDS]
-    own = OwnSampler(WholeWeights(leader, torch.float32, ALONE), 2048)
-    engine = VllmSampler(leader, torch.float32, batch_tokens=2048, max_difference=1e-3, ranks=ALONE)
+    held = WholeWeights(leader, torch.float32, ALONE)
+    own = OwnSampler(held, 2048)
+    engine = VllmSampler(held, batch_tokens=2048, max_difference=1e-3)
     found: dict[str, Any] = {"inherited": [name for name in ENVIRONMENT if name in os.environ]}
     greedy = asked(leader, GREEDY)
     engine.refresh()
@@ -155,7 +156,7 @@ def main(model: str, work: Path) -> None:
         "one": run("one", engine, model, work, 1),
         "stopped": run("stopped", engine, model, work, 1, stop_at(3)),
         "resumed": run("stopped", engine, model, work, 1),
-        "two": run("two", engine, model, work, 2),
+        "two": run("two", engine, model, work, 2, runtime=SHARDED),
     }
     print(json.dumps(found | {"codes": codes, "left": others_of_this_session()}))
 

@@ -85,11 +85,11 @@ def test_a_run_that_is_killed_and_goes_on_draws_and_learns_the_same(found: Found
     assert all(torch.equal(weight, resumed["weights"][name]) for name, weight in one["weights"].items())
 
 
-def test_two_processes_with_an_engine_each_train_as_one_does(found: Found) -> None:
+def test_two_processes_that_share_weights_and_have_an_engine_each_train_as_one_does(found: Found) -> None:
     one, two = found("one"), found("two")
     for mine, theirs in zip(one["rollouts"], two["rollouts"], strict=True):
         assert mine | {"advantage": 0} == theirs | {"advantage": 0}  # it is rounded
-    for name, weight in one["weights"].items():  # steps of 0.01; the order of sums moved one of them by 1.2e-5
+    for name, weight in one["weights"].items():  # steps of 0.01; the order of sums moved some by up to 5e-5
         torch.testing.assert_close(weight, two["weights"][name], atol=1e-4, rtol=0, msg=name)
 
 

@@ -78,10 +78,8 @@ class Off(OwnSampler):
         for draw, one in zip(draws, drawn, strict=True):
             (batch,) = pack([Group(draw.prompt, (one.token_ids,))], 999)
             with torch.no_grad():
-                found = packed_logprobs(self._weights.model, batch, temperature=draw.sampling.temperature).logprobs_NT[
-                    0
-                ]
-            told.append(replace(one, logprobs=tuple((found + 0.25).tolist())))
+                found = packed_logprobs(self._weights.model, batch, temperature=draw.sampling.temperature)
+            told.append(replace(one, logprobs=tuple((found.logprobs_NT[0] + 0.25).tolist())))
         first = told[0].logprobs
         assert first is not None
         told[0] = replace(told[0], logprobs=(first[0] + 0.25, *first[1:]))
@@ -147,12 +145,6 @@ def test_vllm_is_refused_on_a_device_it_cannot_be_given(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     assert said in " ".join(why_not_vllm(RuntimeConfig(device=device)))
     assert bool(said) == bool([*why_not_vllm(RuntimeConfig(device=device))])
-
-
-def test_vllm_is_refused_where_weights_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    (said,) = why_not_vllm(RuntimeConfig(device="cuda", shard=True))
-    assert "runtime.shard shares out; set it to own" in said
 
 
 def test_a_missing_vllm_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
