@@ -197,3 +197,5 @@ class Planner:
                 f"a prompt and one completion are about {wanted:,} tokens, over runtime.micro_batch_tokens "
                 f"{runtime.micro_batch_tokens:,}; raise it, or lower the agents' sampling.max_tokens"
             )
+        if params.train_mlpo.rollout_engine == "vllm" and wanted > runtime.batch_tokens:
+            yield f"vLLM has keys for runtime.batch_tokens {runtime.batch_tokens:,}, not for {wanted:,}; raise it"

@@ -88,7 +88,7 @@ class VllmSampler:
                     # One process: an engine alone. Several: they have found each other, each engine is on its own.
                     distributed_executor_backend="uni" if self._alone else "external_launcher",
                 )
-            except (ValueError, RuntimeError) as error:
+            except ValueError as error:
                 reason = " ".join(str(error).split())
                 raise ConfigError(
                     f"train_mlpo.rollout_engine: vLLM cannot hold {source}: {reason}. Set it to own, or give vLLM what "

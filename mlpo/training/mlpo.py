@@ -206,7 +206,9 @@ def train_mlpo(
         return
     quiet_libraries()
     lengths = [len(render(leader.tokenizer, p.messages)) for p in plan]
-    check_prompt_lengths(lengths, config, runtime.micro_batch_tokens, leader.max_context_tokens)
+    check_prompt_lengths(
+        lengths, config, runtime.micro_batch_tokens, leader.max_context_tokens, batch_tokens=runtime.batch_tokens
+    )
     start = rewind_once(workspace, ranks)
     with Meter("train_mlpo", config.steps, start=start, quiet=not ranks.is_main) as meter:
         guards = Guards(config, warn=lambda message: meter.say(f"warning: {message}"))

@@ -139,17 +139,22 @@ def part_loss(
     return PartLoss(loss, found.entropy_NT.sum(), differences)
 
 
-def check_prompt_lengths(lengths: Sequence[int], config: TrainMlpoConfig, max_tokens: int, max_context: int) -> None:
+def check_prompt_lengths(
+    lengths: Sequence[int], config: TrainMlpoConfig, max_tokens: int, max_context: int, *, batch_tokens: int
+) -> None:
     """Refuse prompts before the run that would fail in its middle.
 
     Raises:
-        ConfigError: prompt and completion together pass the model's context or the budget of a part.
+        ConfigError: prompt and completion together pass the model's context, the budget of a part, or vLLM's keys.
     """
     longest = max(lengths, default=0) + config.max_completion_tokens
-    for limit, mend in (
+    limits = [
         (max_context, "the leader's context; lower train_mlpo.max_completion_tokens or shorten the proposals"),
         (max_tokens, f"runtime.micro_batch_tokens; raise it to at least {longest}"),
-    ):
+    ]
+    if config.rollout_engine == "vllm":  # our own sampler makes a larger batch of what is too long for one
+        limits.append((batch_tokens, f"runtime.batch_tokens, for which vLLM has keys; raise it to at least {longest}"))
+    for limit, mend in limits:
         over = sum(length + config.max_completion_tokens > limit for length in lengths)
         if over:
             raise ConfigError(

@@ -152,6 +152,9 @@ def test_roll_outs_by_vllm_are_counted_and_refused_where_it_is_not_installed(
     assert inside is not None
     assert inside.weights == 2 * own.weights  # in float32 our sampler needs no weights of its own
     assert inside.total > own.total + 10**9
+    raw["runtime"] |= {"batch_tokens": 100}
+    with pytest.raises(ConfigError, match=r"vLLM has keys for runtime.batch_tokens 100, not for \d+; raise it"):
+        printed(parse_params(raw))
 
 
 @pytest.mark.parametrize(

@@ -74,8 +74,11 @@ def test_metrics_are_means_over_all_completions_whatever_is_learned_from() -> No
 
 
 def test_prompts_over_a_limit_are_counted_with_the_parameter_to_mend() -> None:
-    check_prompt_lengths([5, 6], CONFIG, max_tokens=10, max_context=10)
+    check_prompt_lengths([5, 6], CONFIG, max_tokens=10, max_context=10, batch_tokens=5)
     with pytest.raises(ConfigError, match=r"1 of 2 prompts .* pass 10 tokens .*longest has 11.* leader's context"):
-        check_prompt_lengths([5, 7], CONFIG, max_tokens=20, max_context=10)
+        check_prompt_lengths([5, 7], CONFIG, max_tokens=20, max_context=10, batch_tokens=20)
     with pytest.raises(ConfigError, match=r"2 of 2 .* runtime.micro_batch_tokens; raise it to at least 11"):
-        check_prompt_lengths([5, 7], CONFIG, max_tokens=8, max_context=20)
+        check_prompt_lengths([5, 7], CONFIG, max_tokens=8, max_context=20, batch_tokens=20)
+    with_vllm = CONFIG.model_copy(update={"rollout_engine": "vllm"})
+    with pytest.raises(ConfigError, match=r"1 of 2 .* runtime.batch_tokens, .*; raise it to at least 11"):
+        check_prompt_lengths([5, 7], with_vllm, max_tokens=20, max_context=20, batch_tokens=10)
