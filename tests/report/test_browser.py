@@ -19,6 +19,7 @@ def test_marks_say_rescued_and_talked_out(graded: dict[str, list[Graded]]) -> No
     assert marks(graded["leader"][2]) == ("wrong", "gave up a right draft")
     assert marks(graded["untrained_leader"][0]) == ("wrong", "talked out", "no answer")
     assert marks(graded["leader_solo"][3]) == ("wrong", "no answer")
+    assert marks(graded["leader_solo"][0]) == ("right",)  # nobody was rescued from a team there was not
 
 
 def test_marks_count_what_metrics_count(graded: dict[str, list[Graded]], metrics: dict[str, Any]) -> None:

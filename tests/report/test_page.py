@@ -10,6 +10,7 @@ from typing import Any
 
 from mlpo.method.metrics import Graded
 from mlpo.report import browser_data, page, plots, write_plots
+from mlpo.report.rows import strategy_rows
 from mlpo.types import Completion
 
 
@@ -57,6 +58,18 @@ def test_an_agents_text_is_text(metrics: dict[str, Any], graded: dict[str, list[
     outline = Outline(page(metrics, browser=browser_data({"leader": [poisoned]})))
     assert outline.tags.count("script") == 2  # the data and what shows it
     assert json.loads(outline.data)["texts"][0][1] == [["", "</script><script>alert(1)</script>"]]
+
+
+def test_families_have_each_strategys_own_accuracy_and_a_name_is_text(metrics: dict[str, Any]) -> None:
+    leader = metrics["strategies"]["leader"]
+    odd = leader | {"by_family": leader["by_family"] | {"<i>odd": {"accuracy": 0.11, "n": 9}}}
+    html = page(metrics | {"strategies": metrics["strategies"] | {"leader": odd}})
+    rows = {row.split("</td>")[0]: row.split("</td>")[1:] for row in html.split("<tr><td>")[1:]}
+    names = [row.name for row in strategy_rows(metrics)]
+    for family in ("capital", "product"):
+        shown = [cell.rpartition(">")[2] for cell in rows[family][: len(names)]]
+        assert shown == [f"{metrics['strategies'][name]['by_family'][family]['accuracy']:.2f}" for name in names]
+    assert [cell.rpartition(">")[2] for cell in rows["&lt;i&gt;odd"]].count("0.11") == 1
 
 
 def test_seconds_and_transcripts_are_shown_where_they_are_known(metrics: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ def tables() -> StudyTables:
     variants = [
         VariantRow("mlpo", "as in params.yaml", (0, 1), told, COSTS, (0.5, 0.625), ""),
         VariantRow("three_rounds", "three_rounds", (0,), told, COSTS, (0.5, 0.5625, 0.625), ""),
+        VariantRow("one_round", "one_round", (0,), told, COSTS, (0.5,), ""),
         VariantRow("broken", "a mistake", (), {}, {}, (), "train_mlpo: mlpo: the server is down"),
     ]
     comparisons = [
@@ -52,6 +53,7 @@ def test_the_page_holds_every_number_and_where_it_comes_from(tables: StudyTables
     assert "| one_round | mlpo | +0.125 | [+0.062, +0.188] | 120 | 0.060 | · not told apart |" in page
     assert "Better or worse: p <= 0.05 after Holm's correction over the pairs shown (3)." in page
     assert "| `mlpo` | 0.500 | 0.625 |  |" in page
+    assert "| `one_round` | 0.500 |" not in page  # one round is no course of rounds
     assert "broken failed: train_mlpo: mlpo: the server is down" in page
     assert "`mlpo study rounds` at commit abc with changes on 2 cores; 82 minutes of runs" in page
 
@@ -66,7 +68,7 @@ def test_the_terminals_table_fits_80_columns_with_every_number_whole(tables: Stu
 
 
 def test_files_for_programs_hold_unrounded_numbers(tables: StudyTables) -> None:
-    first, _, broken = csv.DictReader(io.StringIO(study_csv(tables)))
+    first, *_, broken = csv.DictReader(io.StringIO(study_csv(tables)))
     assert (first["leader"], first["leader_low"], first["seeds"], first["n"]) == ("0.625", "0.5625", "0 1", "120")
     assert (broken["leader"], broken["failed"]) == ("", "train_mlpo: mlpo: the server is down")
     whole = json.loads(json.dumps(study_json(tables)))

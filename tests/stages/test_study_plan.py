@@ -95,6 +95,21 @@ def test_seeds_share_nothing_and_each_has_its_own_base() -> None:
     assert {owner.seed for _, owner in evaluate.takes_over} == {1}
 
 
+def test_what_two_evaluations_ask_is_asked_by_that_of_the_first_run_of_their_seed() -> None:
+    plan = planned({"base": {}, "one": {"set": {"rounds": {"num_rounds": 1}}, "leader": "base"}}, seeds=[0, 1])
+    waits = {step.id.run: step.after for step in plan.steps if step.id.part == "evaluate"}
+    assert waits[RunId("base", 0)] is None
+    assert waits[RunId("one", 1)] == (RunId("base", 1), "evaluate")
+    assert {step.after for step in plan.steps if step.id.part != "evaluate"} == {None}
+
+
+def test_proposals_that_are_refreshed_and_batches_that_are_shared_are_counted() -> None:
+    change = {"steps": 8, "updates_per_batch": 2, "prompts_per_step": 4, "group_size": 3, "rounds_in_training": 0.5}
+    plan = planned({"base": {"set": {"train_mlpo": change}}})
+    # 4 batches of 4 prompts: 3 roll-outs each, and half of the prompts ask the team of 3 again
+    assert step(plan, "base", "train_mlpo").cost.completions == 4 * 4 * 3 + 8 * 3
+
+
 def test_every_step_can_be_reached() -> None:
     plan = planned(
         {"guest": {"leader": "other", "set": {"rounds": {"num_rounds": 1}}}, "other": {}, "third": {"set": {

@@ -38,6 +38,14 @@ def test_an_improvement_that_may_be_chance_does_not_clear() -> None:
     assert "must exceed 0" in found.reason
 
 
+def test_the_interval_is_of_the_confidence_that_evaluation_asks_for() -> None:
+    # better on 4 of 40, worse on 1: far from sure, but more likely than not
+    pair = [evaluation("1111" + "0" * 36)], [evaluation("00001" + "0" * 35)]
+    for confidence, clears in ((0.95, False), (0.6, True)):
+        evaluate = EvaluateConfig(bootstrap_samples=1000, confidence=confidence)
+        assert judge(*pair, RegisterConfig(), evaluate, seed=0).clears == clears
+
+
 def test_the_lower_bound_must_exceed_the_wanted_improvement_not_reach_it() -> None:
     # better on every problem: the interval is [1, 1]
     everywhere = evaluation("1" * 10), evaluation("0" * 10)

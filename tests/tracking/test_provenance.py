@@ -52,6 +52,7 @@ def test_a_store_that_does_not_answer_is_named(checkout: Path, monkeypatch: pyte
         connect()
 
 
+@pytest.mark.slow
 def test_files_and_folders_are_hashed_as_dvc_does(checkout: Path) -> None:
     for name, text in {"b.txt": "1", "a/z.txt": "2", "a-/é.txt": "3", "a.txt": "4"}.items():
         (checkout / "data" / name).parent.mkdir(parents=True, exist_ok=True)

@@ -182,6 +182,7 @@ class StoppedError(Exception):
     """As if the process had ended here."""
 
 
+@pytest.mark.slow
 def test_adapters_with_dropout_go_on_where_they_were_bit_for_bit(
     tiny: LoadedModel, tiny_folder: Path, tmp_path: Path
 ) -> None:
