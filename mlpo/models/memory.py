@@ -9,6 +9,8 @@ N parameters, L layers, h width, f inner width, k width of all keys, V vocabular
     reference      4 N'         only with beta > 0; what is not trained is shared with it
     sampling copy  2 N          only where bfloat16 is computed: the trained weights stay in float32
     vLLM           b N          its own weights instead of that copy, a pass of ENGINE_PASS_TOKENS, ENGINE_BYTES
+    casts          2 N          where bfloat16 is computed from float32 weights: autocast's copies are kept for the
+                                backward pass wherever gradients go through, trained or frozen
     activations    L (b (4 h + 2 k + 4 f) + 24 h)   a token of a packed row: the inputs of all products, norms and
                                                     residuals in float32; L trained layers, no scores
     logits         16 V         a predicted token: float32 logits, scaled, their softmax and its gradient
@@ -85,13 +87,16 @@ def training_memory(
         shards: n, processes that share the weights out; 1 holds all of them.
     """
     per_layer = value_bytes * (4 * shape.width + 2 * shape.key_width + 4 * shape.inner) + 24 * shape.width
+    layer_weights = (shape.parameters - shape.embeddings) / shape.layers
+    passed = shape.embeddings + layers * layer_weights if value_bytes == BFLOAT16 and shards == 1 else 0.0
     copied = batch_tokens > 0 and (engine or value_bytes == BFLOAT16 or shards > 1)
-    gathered = shape.embeddings + 2 * (shape.parameters - shape.embeddings) / shape.layers if shards > 1 else 0.0
+    gathered = shape.embeddings + 2 * layer_weights if shards > 1 else 0.0
     own_reference = (shape.parameters if shards > 1 else trained) if reference else 0
     inside = ENGINE_BYTES + _pass_bytes(shape, ENGINE_PASS_TOKENS, value_bytes) if engine else 0
     return Memory(
         weights=FLOAT32 * (shape.parameters + own_reference) / shards
-        + value_bytes * (shape.parameters * copied + gathered),
+        + value_bytes * (shape.parameters * copied + gathered)
+        + BFLOAT16 * passed,
         gradients=FLOAT32 * trained / shards + (value_bytes + FLOAT32) * min(gathered, trained),
         optimizer=2 * FLOAT32 * trained / shards,
         keys=key_bytes(shape, batch_tokens, value_bytes),
