@@ -68,12 +68,16 @@ def test_any_sampler_is_asked_for_every_prompts_group_in_order(tiny: LoadedModel
 
 
 class Off(OwnSampler):
-    """Our sampler, that also says each token's log-probability: 0.25 too high, and by 0.5 for the first of all."""
+    """Our sampler, that also says each token's log-probability: 0.25 too high, and by 0.5 for the first of all.
+
+    The second completion is cut, so that lengths differ.
+    """
 
     leader: LoadedModel
 
     def sample(self, draws: Sequence[Draw]) -> list[Drawn]:
         drawn = super().sample(draws)
+        drawn[1] = replace(drawn[1], token_ids=drawn[1].token_ids[:2])
         told = []
         for draw, one in zip(draws, drawn, strict=True):
             (batch,) = pack([Group(draw.prompt, (one.token_ids,))], 999)
