@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,7 +16,11 @@ from fastapi.testclient import TestClient
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, ServeConfig
 from mlpo.serving import app
+from mlpo.serving.asked import read_question
+from mlpo.serving.events import Event, Words
+from mlpo.serving.replies import Reply
 from mlpo.serving.service import listen, service
+from mlpo.serving.ticket import Ticket
 from mlpo.tracking.served import ServedTrace, ServedTraces
 from mlpo.types import LEADER, Problem, Transcript
 from tests.serving.conftest import reply, scripted
@@ -139,6 +144,22 @@ def test_an_answer_that_takes_too_long_is_504_and_its_question_is_let_go(opened:
         assert (late.status_code, late.json()["error"]["code"]) == (504, "timeout")
         until(lambda: client.get("/health").json()["running"] == 0)
     assert ends.ends == ["no answer in time; try again, or ask for fewer rounds"]
+
+
+def test_who_stops_listening_is_let_go_and_the_trace_says_so(ends: Ends) -> None:
+    async def leave() -> Ticket:
+        body = {"model": LEADER, "messages": [{"role": "user", "content": "17 + 1?"}], "stream": True}
+        question, events = read_question(body, ServeConfig()), asyncio.Queue[Event]()
+        ticket, trace = Ticket(question, events.put_nowait), ends.begin(question.problem, LEADER)
+        deadline = asyncio.get_running_loop().time() + 60
+        heard = app.Asked(ticket, events, Reply(question, 1, 2, "tr-1", 0), trace, deadline).heard()
+        ticket.tell(Words(0, "Hm"))
+        assert await anext(heard) == Words(0, "Hm")
+        await heard.aclose()
+        return ticket
+
+    assert asyncio.run(leave()).left
+    assert ends.ends == ["the client left"]
 
 
 def test_a_stream_in_which_nothing_happens_says_so_until_it_is_done(
