@@ -1,6 +1,6 @@
 """A real vLLM inside the training process: it draws from the trained weights, and a run with it repeats and resumes.
 
-`make vllm` installs one for CPUs; MLPO_TEST_VLLM names the Python of another, which also has what training needs.
+`make vllm` installs one for CPUs; MLPO_TEST_VLLM names the Python of another, which has what training needs, too.
 """
 
 from __future__ import annotations
