@@ -62,7 +62,7 @@ class CachedBackend:
         self._inner.check(request for request in requests if self.key(request) not in self._kept)
 
     def generate(self, requests: Sequence[Request], on_answer: OnAnswer | None = None) -> list[Completion]:
-        """Answer every request in order; equal requests are asked once."""
+        """Answer every request in order; equal ones are asked once, but for chunks that are under way at a time."""
         chunks = [requests] if self._one_by_one else _chunks(requests)
         if self._parallel == 1:
             return [completion for chunk in chunks for completion in self._generate_chunk(chunk)]
@@ -123,7 +123,8 @@ class CachedBackend:
                 raise self._dead
             self._on_dead(self._dead, list(unanswered.values()))
             new |= {key: failed(request, str(self._dead)) for key, request in unanswered.items()}
-            self._on_done(len(unanswered))
+            with self._lock:
+                self._on_done(len(unanswered))
         return new
 
 

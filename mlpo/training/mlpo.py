@@ -228,18 +228,23 @@ def train_mlpo(
             leader, plan, config, roller=roller, runtime=runtime, workspace=workspace, on_step=on_step,
             compute_dtype=compute_dtype, ranks=ranks,
         )  # fmt: skip
-        checkpoint = workspace.checkpoint()
-        try:
-            with lost_process(COMMUNICATION):
-                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-                trainer.weights.give_back()
-        except TrainingStopped as stop:
-            raise TrainingStopped(f"{stop}. The roll-outs lie in {workspace.set_aside()}/rollouts.jsonl") from None
-        finally:
-            trainer.close_sampler()
-        if trainer.adapters is not None:
-            trainer.adapters.merge()
+        _train_to_the_end(trainer, workspace)
     leader.model.eval()
+
+
+def _train_to_the_end(trainer: MlpoTrainer, workspace: Workspace) -> None:
+    """Train from the last checkpoint on, and leave the leader whole: nothing shared out, no adapters."""
+    checkpoint = workspace.checkpoint()
+    try:
+        with lost_process(COMMUNICATION):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            trainer.weights.give_back()
+    except TrainingStopped as stop:
+        raise TrainingStopped(f"{stop}. The roll-outs lie in {workspace.set_aside()}/rollouts.jsonl") from None
+    finally:
+        trainer.close_sampler()
+    if trainer.adapters is not None:
+        trainer.adapters.merge()
 
 
 def _arguments(
