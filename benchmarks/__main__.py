@@ -1,4 +1,4 @@
-"""`make bench`: the grid of shapes, a table on the terminal, benchmarks/results.json."""
+"""`make bench`: the grid of shapes, a table on the terminal, benchmarks/results.json and results.md."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import MODULES, measure
+from benchmarks.page import page
 from benchmarks.shape import Shape
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -28,7 +29,9 @@ def main(
     prompts: Annotated[int, typer.Option(help="Distinct prompts of one repeat.")] = 1,
     repeats: Annotated[int, typer.Option(min=1, help="Interleaved repeats; the median counts.")] = 3,
     quick: Annotated[bool, typer.Option(help="P 512, G 8, one repeat.")] = False,
-    output: Annotated[Path, typer.Option(help="Where the rows go; rows of the same case are replaced.")] = RESULTS,
+    output: Annotated[
+        Path, typer.Option(help="Where the rows go, as a page too (.md); a case's older row is replaced.")
+    ] = RESULTS,
 ) -> None:
     """Time the shared prompt against TRL's trainer and transformers' generate, P {128, 512, 1024} x G {4, 8, 16}."""
     unknown = set(only or ()) - set(MODULES)
@@ -53,10 +56,11 @@ def _comparable() -> list[str]:
 
 
 def write(rows: Sequence[dict[str, Any]], output: Path) -> None:
-    """Put rows into the file, in place of older ones of the same benchmark, shape and device."""
+    """Put rows into the file, in place of older ones of the same benchmark, shape and device; a page lies beside it."""
     known = json.loads(output.read_text(encoding="utf-8")) if output.exists() else []
-    kept = {_key(row): row for row in [*known, *rows]}
-    output.write_text(json.dumps(list(kept.values()), indent=1) + "\n", encoding="utf-8")
+    kept = list({_key(row): row for row in [*known, *rows]}.values())
+    output.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    output.with_suffix(".md").write_text(page(kept), encoding="utf-8")
 
 
 def _key(row: dict[str, Any]) -> str:

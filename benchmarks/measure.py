@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.shape import Shape
+from mlpo.tracking.provenance import current_commit
 
 if TYPE_CHECKING:  # the parent of the measured processes loads no torch
     from collections.abc import Callable
@@ -55,7 +56,14 @@ def measure(name: str, shape: Shape, device: str, repeats: int) -> dict[str, Any
         "device": first["device"],
         "dtype": first["dtype"],
         "repeats": repeats,
+        "commit": _commit(),
     }
+
+
+def _commit() -> str:
+    """The commit that is measured; with a + if tracked files differ from it."""
+    commit = current_commit(ROOT)
+    return commit.sha[:7] + "+" * commit.dirty
 
 
 def _child(side: Side, name: str, shape: Shape, device: str) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 DVC_LOCK = Path("dvc.lock")
-WRITTEN = ("dvc.lock", "data", "docs/studies")
-"""What runs write into a checkout."""
+WRITTEN = ("dvc.lock", "data", "docs/studies", "benchmarks/results.json", "benchmarks/results.md")
+"""What runs, studies and `make bench` write into a checkout."""
 
 
 @dataclass(frozen=True, slots=True)
