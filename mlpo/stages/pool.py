@@ -4,37 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mlpo import report
-from mlpo.config import ConfigError, Params
+from mlpo.config import ConfigError, Params, load_params
 from mlpo.grading import is_equivalent
-from mlpo.layout import METRICS, TEST_PROBLEMS, TRANSCRIPTS
+from mlpo.layout import METRICS, PARAMS, TEST_PROBLEMS, TRANSCRIPTS
 from mlpo.method.baselines import ORACLE
 from mlpo.method.metrics import grade
 from mlpo.method.pooling import Scores, pooled_accuracy, pooled_difference, sign_flip_p
 from mlpo.method.significance import holm_p
 from mlpo.report.pooled import PooledRow
 from mlpo.store import read_jsonl
+from mlpo.tracking.legal import flatten
 from mlpo.types import LEADER, Problem, Transcript
+
+FREE: dict[str, Any] = {
+    **dict.fromkeys(("seed", "runtime", "register_", "serve"), True),
+    "evaluate": {"leaders", "rivals", "num_traces", "bootstrap_samples", "confidence"},
+}
+"""Parameters in which pooled runs may differ: none changes what a strategy is that all of them played."""
 
 
 def run(params: Params, places: Sequence[Path], *, markdown: bool = False, picture: Path | None = None) -> None:
     """Print every strategy's accuracy over all runs, and the leader's differences from it.
 
     Args:
-        places: checkouts or worktrees, or the metrics.json in them; each was evaluated.
+        places: checkouts or worktrees, or the metrics.json in them. What is no other seed of the first one's experiment
+            is left out, and named.
         picture: where to draw the accuracies, as PNG.
     Raises:
         ConfigError: a place holds no evaluation, or its transcripts are of other problems.
     """
     checkouts = [checkout_of(place) for place in places if place.suffix != ".lock"]  # `.mlpo/worktrees/*` has some
-    runs = [read_scores(checkout) for checkout in checkouts]
-    if not runs:
+    if not checkouts:
         raise ConfigError("mlpo pool: no checkout among the places; name one that was evaluated")
+    pooled, others = seeds_of_one(checkouts)
+    runs = [read_scores(checkout) for checkout in pooled]
     everywhere = [name for name in runs[0] if all(name in run for run in runs)]
     if LEADER not in everywhere:
         raise ConfigError(f"strategy {LEADER} is not in every evaluation; run `mlpo evaluate` where it is missing")
-    rows = _rows(params, {name: [run[name] for run in runs] for name in everywhere})
+    rows = rows_of(params, {name: [run[name] for run in runs] for name in everywhere})
     confidence = params.evaluate.confidence
     if markdown:
         print(report.pooled_markdown(rows, confidence=confidence), end="")
@@ -44,6 +54,31 @@ def run(params: Params, places: Sequence[Path], *, markdown: bool = False, pictu
         report.replace_file(picture, report.pooled_png(rows, num_runs=len(runs), confidence=confidence))
     if left_out := sorted({name for run in runs for name in run} - set(everywhere)):
         print(f"not in every evaluation and left out: {', '.join(left_out)}")
+    for each in others:
+        print(f"left out: {each}")
+
+
+def seeds_of_one(checkouts: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Those that are seeds of the first one's experiment, each seed once, and why the others are none.
+
+    Raises:
+        ConfigError: a checkout has no legal params.yaml.
+    """
+    seeds: dict[int, Path] = {}
+    first: dict[str, str] = {}
+    others: list[str] = []
+    for checkout in checkouts:
+        params = load_params(checkout / PARAMS)
+        experiment = flatten(params.model_dump(mode="json", by_alias=True, exclude=FREE))
+        first = first or experiment
+        differing = [key for key in first | experiment if first.get(key) != experiment.get(key)]
+        if differing:
+            others.append(f"{checkout}: other parameters than {checkouts[0]}: {', '.join(differing)}")
+        elif params.seed in seeds:
+            others.append(f"{checkout}: seed {params.seed}, as {seeds[params.seed]}")
+        else:
+            seeds[params.seed] = checkout
+    return list(seeds.values()), others
 
 
 def checkout_of(place: Path) -> Path:
@@ -72,7 +107,7 @@ def _scores(path: Path, problems: Mapping[str, Problem]) -> tuple[str, Scores]:
     return transcripts[0].strategy, scores
 
 
-def _rows(params: Params, scores: Mapping[str, Sequence[Scores]]) -> list[PooledRow]:
+def rows_of(params: Params, scores: Mapping[str, Sequence[Scores]]) -> list[PooledRow]:
     """One row a strategy; the leader's leads over all but the oracle are one family."""
     num, level, leaders = params.evaluate.bootstrap_samples, params.evaluate.confidence, scores[LEADER]
     rivals = [name for name in scores if name not in (LEADER, ORACLE)]

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from mlpo.config import ConfigError, Params
-from mlpo.layout import METRICS, TEST_PROBLEMS, transcripts_of
+from mlpo.config import ConfigError, Params, raw_params
+from mlpo.layout import METRICS, PARAMS, TEST_PROBLEMS, transcripts_of
+from mlpo.overrides import merge
 from mlpo.stages import pool
 from mlpo.store import write_jsonl_atomic
 from mlpo.types import Problem, Transcript
 
 
-def checkout(root: Path, answers: Mapping[str, str], *, first: int = 0) -> Path:
+def checkout(
+    root: Path, answers: Mapping[str, str], *, first: int = 0, seed: int = 0, changes: Mapping[str, Any] | None = None
+) -> Path:
     """A checkout whose strategies gave `answers`, one digit a problem: problem n asks for n + 1."""
+    root.mkdir()
+    raw = merge(raw_params(Path(__file__).parents[2] / PARAMS), {"seed": seed, **(changes or {})})
+    (root / PARAMS).write_text(yaml.safe_dump(raw), encoding="utf-8")
+    problems: list[Problem] = []
     for name, digits in answers.items():
         given = [Transcript(f"p{first + n}", name, (), digit) for n, digit in enumerate(digits)]
         write_jsonl_atomic(root / transcripts_of(name), given)
@@ -29,7 +38,7 @@ def checkout(root: Path, answers: Mapping[str, str], *, first: int = 0) -> Path:
 def places(tmp_path: Path) -> list[Path]:
     """Problems 0 to 3 in one run, 2 to 5 in the other."""
     one = checkout(tmp_path / "one", {"leader": "1234", "majority_vote": "1200", "debate": "0000"})
-    two = checkout(tmp_path / "two", {"leader": "3006", "majority_vote": "3456"}, first=2)
+    two = checkout(tmp_path / "two", {"leader": "3006", "majority_vote": "3456"}, first=2, seed=1)
     return [one, two]
 
 
@@ -66,10 +75,50 @@ def test_a_lock_beside_a_worktree_is_no_run_and_markdown_and_picture_say_the_sam
 
 def test_what_cannot_be_pooled_is_named(places: list[Path], params: Params, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none/data/evaluation: no transcripts; run `mlpo evaluate` there"):
-        pool.run(params, [tmp_path / "none"])
-    checkout(tmp_path / "three", {"debate": "1"})
+        pool.run(params, [checkout(tmp_path / "none", {})])
+    checkout(tmp_path / "three", {"debate": "1"}, seed=2)
     with pytest.raises(ConfigError, match="strategy leader is not in every evaluation"):
         pool.run(params, [*places, tmp_path / "three"])
     write_jsonl_atomic(places[1] / TEST_PROBLEMS, list[Problem]())
     with pytest.raises(ConfigError, match=r"leader.jsonl: not the problems of data/problems/test.jsonl"):
         pool.run(params, places)
+
+
+def test_only_seeds_of_the_first_experiment_are_pooled(
+    places: list[Path], params: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pool.run(params, places)
+    alone = capsys.readouterr().out
+    shorter = checkout(tmp_path / "short", {"leader": "0"}, seed=2, changes={"train_mlpo": {"steps": 2}})
+    again = checkout(
+        tmp_path / "again",
+        {"leader": "0"},
+        seed=1,
+        changes={"runtime": {"device": "cpu"}, "evaluate": {"rivals": ["debate"]}},
+    )
+    pool.run(params, [*places, shorter, again, places[0]])
+    assert capsys.readouterr().out == alone + "".join(
+        [
+            f"left out: {shorter}: other parameters than {places[0]}: train_mlpo.steps\n",
+            f"left out: {again}: seed 1, as {places[1]}\n",
+            f"left out: {places[0]}: seed 0, as {places[0]}\n",
+        ]
+    )
+
+
+def test_p_is_corrected_for_all_rivals_and_the_oracle_is_none(params: Params, tmp_path: Path) -> None:
+    right, wrong = "123456789", "000000000"
+    answers = {
+        "leader": right,
+        "oracle_any": wrong,
+        "majority_vote": wrong,
+        "leader_solo": "123450000",
+        "debate": right,
+    }
+    scores = {name: [run] for name, run in pool.read_scores(checkout(tmp_path / "one", answers)).items()}
+    exact = params.model_copy(update={"evaluate": params.evaluate.model_copy(update={"bootstrap_samples": 1000})})
+    p = {row.name: row.holm_p for row in pool.rows_of(exact, scores)}
+    # sign flips of 9 and of 4 differences, all of one sign: 2 in 2^9 and 2 in 2^4; Holm: times 3 and times 2
+    assert p.pop("majority_vote") == pytest.approx(3 * 2 / 2**9, abs=1e-5)
+    assert p.pop("leader_solo") == pytest.approx(2 * 2 / 2**4, abs=1e-5)
+    assert p == {"leader": None, "oracle_any": None, "debate": 1.0}
