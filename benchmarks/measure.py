@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from benchmarks.shape import Shape
 from mlpo.tracking.provenance import current_commit
 
 if TYPE_CHECKING:  # the parent of the measured processes loads no torch
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from benchmarks.contender import Work
 
@@ -66,11 +67,21 @@ def _commit() -> str:
     return commit.sha[:7] + "+" * commit.dirty
 
 
+def one_gpu(device: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """The variable that lets a process see the GPU that `device` names, or the first, of those seen here."""
+    index = int(device.partition(":")[2] or 0)
+    seen = environment.get("CUDA_VISIBLE_DEVICES")
+    one = str(index) if seen is None else next(iter(seen.split(",")[index : index + 1]), "")
+    return {"CUDA_VISIBLE_DEVICES": one}
+
+
 def _child(side: Side, name: str, shape: Shape, device: str) -> dict[str, Any]:
-    job = json.dumps({"side": side, "name": name, "shape": asdict(shape), "device": device})
+    """One side, once. It sees one GPU at most: of several, a stock trainer would train on all."""
+    job = json.dumps({"side": side, "name": name, "shape": asdict(shape), "device": device.partition(":")[0]})
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.measure", job], capture_output=True, text=True, check=False, cwd=ROOT
-    )
+        [sys.executable, "-m", "benchmarks.measure", job], capture_output=True, text=True, check=False, cwd=ROOT,
+        env=os.environ | one_gpu(device, os.environ),
+    )  # fmt: skip
     if done.returncode != 0:
         raise RuntimeError(f"{name} {shape} {side}: exit {done.returncode}: {done.stderr.strip()[-800:]}")
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import RESULTS, table, write
-from benchmarks.measure import measure
+from benchmarks.measure import measure, one_gpu
 from benchmarks.page import page
 from benchmarks.shape import Shape
 
@@ -52,6 +52,22 @@ def test_the_page_beside_the_rows_is_theirs():
     assert RESULTS.with_suffix(".md").read_text(encoding="utf-8") == page(
         json.loads(RESULTS.read_text(encoding="utf-8"))
     )
+
+
+@pytest.mark.parametrize(
+    ("device", "seen", "one"),
+    [
+        ("auto", None, "0"),
+        ("cuda", "3,5", "3"),
+        ("cuda:1", "3,5", "5"),
+        ("cuda:1", None, "1"),
+        ("auto", "", ""),
+        ("cuda:2", "3,5", ""),
+    ],
+)
+def test_a_side_sees_one_gpu(device: str, seen: str | None, one: str):
+    environment = {} if seen is None else {"CUDA_VISIBLE_DEVICES": seen}
+    assert one_gpu(device, environment) == {"CUDA_VISIBLE_DEVICES": one}
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, TrainingArguments
+from transformers.training_args import ParallelMode
 
 from mlpo.config import ConfigError
 from mlpo.training.ranks import Ranks
@@ -52,6 +53,21 @@ def trainer_arguments(
         "dataloader_pin_memory": False,
         "weight_decay": 0.0,
     }
+
+
+def settle_device(arguments: TrainingArguments, device: torch.device) -> None:
+    """Train in this process on the leader's own GPU alone, however many there are.
+
+    Without a launcher, transformers takes cuda:0 and means to wrap the model in DataParallel over all GPUs it sees,
+    which TRL refuses.
+    """
+    if arguments.parallel_mode == ParallelMode.DISTRIBUTED:
+        return
+    if device.type == "cuda":
+        own = torch.device("cuda", device.index or 0)
+        torch.cuda.set_device(own)
+        arguments.__dict__["_setup_devices"] = own  # what its cached property `device` reads
+    arguments._n_gpu = min(arguments.n_gpu, 1)
 
 
 def leave_unwrapped(model: PreTrainedModel, ranks: Ranks) -> None:

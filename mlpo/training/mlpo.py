@@ -32,6 +32,7 @@ from mlpo.training.machine import (
     peak_memory_mib,
     quiet_libraries,
     rewind_once,
+    settle_device,
     trainer_arguments,
 )
 from mlpo.training.plan import TrainingPrompt
@@ -252,7 +253,7 @@ def _arguments(
 ) -> GRPOConfig:
     # A checkpoint falls between two batches of roll-outs, never between two updates on one.
     save_steps = math.ceil(config.save_steps / config.updates_per_batch) * config.updates_per_batch
-    return GRPOConfig(
+    arguments = GRPOConfig(
         **trainer_arguments(workspace.folder, device, compute_dtype, seed=seed, save_steps=save_steps),
         max_steps=config.steps,
         per_device_train_batch_size=config.prompts_per_step * config.group_size,
@@ -270,6 +271,8 @@ def _arguments(
         epsilon_high=config.epsilon_high,
         beta=0.0,  # else TRL would load a reference from the hub; ours is a copy of what training starts from
     )
+    settle_device(arguments, device)
+    return arguments
 
 
 def _as_they_are(places: list[int]) -> list[int]:

@@ -33,6 +33,7 @@ from mlpo.training.machine import (
     peak_memory_mib,
     quiet_libraries,
     rewind_once,
+    settle_device,
     trainer_arguments,
 )
 from mlpo.training.plan import num_sft_steps
@@ -240,7 +241,7 @@ def _arguments(
     *, seed: int,
 ) -> SFTConfig:  # fmt: skip
     shared = trainer_arguments(workspace.folder, device, compute_dtype, seed=seed, save_steps=config.save_steps)
-    return SFTConfig(
+    arguments = SFTConfig(
         **shared | {"weight_decay": config.weight_decay},
         max_steps=num_sft_steps(num_rows, config),
         per_device_train_batch_size=config.batch_size,
@@ -251,3 +252,5 @@ def _arguments(
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
+    settle_device(arguments, device)
+    return arguments
