@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -69,8 +68,7 @@ def _held(lock: Path, folder: Path) -> Iterator[None]:
 
 def _bring_up_to_date(root: Path, folder: Path, raw: Mapping[str, Any]) -> None:
     """Make `folder` hold the checkout's files and the parameters `raw`; what stages did there already is kept."""
-    is_new = not (folder / ".git").exists()
-    if is_new:
+    if not (folder / ".git").exists():
         _git(root, "worktree", "prune")
         _git(root, "worktree", "add", "--force", "--detach", "--no-checkout", str(folder), "HEAD")
     done = (folder / LOCK_FILE).read_bytes() if (folder / LOCK_FILE).exists() else None
@@ -79,22 +77,29 @@ def _bring_up_to_date(root: Path, folder: Path, raw: Mapping[str, Any]) -> None:
     if done is not None:
         (folder / LOCK_FILE).write_bytes(done)
     (folder / PARAMS).write_text(yaml.safe_dump(dict(raw), sort_keys=False, allow_unicode=True), encoding="utf-8")
-    if is_new:
-        _share_cache(root, folder)
+    _share_cache(root, folder)
 
 
 def _share_cache(root: Path, folder: Path) -> None:
-    """Let the worktree use the checkout's DVC cache and remotes, and bring what dvc.lock names and the cache holds."""
+    """Let the worktree use the checkout's DVC cache and remotes, and bring what dvc.lock names and the cache holds.
+
+    Its local DVC configuration names the cache, and is written last: one that does not is new or was stopped in here,
+    and no stage has worked in it. One that does may hold half a stage, which a second checkout would throw away.
+    """
     from dvc.config import Config
     from dvc.repo import Repo
 
-    local = Path(".dvc") / "config.local"
-    if (root / local).exists():
-        shutil.copy(root / local, folder / local)
-    with Repo(str(root)) as repo, Config(str(folder / ".dvc")).edit("local") as config:
-        config["cache"]["dir"] = repo.cache.local_cache_dir
-    with Repo(str(folder)) as repo:
-        repo.checkout(force=True, allow_missing=True)
+    known = Config(str(folder / ".dvc")).read("local")["cache"].get("dir")
+    with Repo(str(root)) as repo:
+        cache, local = repo.cache.local_cache_dir, repo.config.read("local")
+    if known == cache:
+        return
+    local["cache"]["dir"] = cache
+    if known is None:
+        with Repo(str(folder), config=local) as repo:
+            repo.checkout(force=True, allow_missing=True)
+    with Config(str(folder / ".dvc")).edit("local") as config:
+        config.update(local)
 
 
 def _snapshot(root: Path) -> str:

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.repo import Repo
 
 from mlpo.checkout import checkout_for, code_digest
-from mlpo.config import ConfigError
+from mlpo.config import ConfigError, digest
 
 ROOT = Path(__file__).parents[1]
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["dvc", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -72,8 +77,7 @@ def test_a_worktree_has_the_checkouts_files_and_its_own_parameters(root: Path) -
         expected = yaml.safe_load((root / "params.yaml").read_text()) | {"seed": 7}
         assert yaml.safe_load((folder / "params.yaml").read_text()) == expected
         assert git(folder, "rev-parse", "HEAD") == git(root, "rev-parse", "HEAD")
-        cache = subprocess.run(["dvc", "cache", "dir"], cwd=folder, capture_output=True, text=True, check=True).stdout
-        assert Path(cache.strip()) == root / ".dvc/cache"
+        assert Path(dvc(folder, "cache", "dir")) == root / ".dvc/cache"
     assert git(root, "status", "--short") == before
 
 
@@ -88,6 +92,63 @@ def test_equal_overrides_lead_to_the_same_folder_where_work_goes_on(root: Path) 
         assert (second / "dvc.lock").read_text() == "schema: '2.0' # with a finished stage\n"
         assert (second / ".mlpo/store").read_text() == "half a stage"
         assert (second / "code.py").read_text() == "mended"
+
+
+@pytest.fixture
+def tracked(root: Path) -> Path:
+    """The checkout with a file in DVC's cache."""
+    (root / "rows").write_text("whole")
+    dvc(root, "add", "rows")
+    return root
+
+
+def worktree_of(root: Path, overrides: dict[str, int]) -> Path:
+    return root / ".mlpo/worktrees" / digest(overrides)
+
+
+def test_a_worktree_that_was_stopped_before_it_shared_the_cache_shares_it_the_next_time(tracked: Path) -> None:
+    git(tracked, "worktree", "add", "--detach", "--no-checkout", str(worktree_of(tracked, {"seed": 7})), "HEAD")
+    with checkout_for(tracked, {"seed": 7}) as folder:
+        assert Path(dvc(folder, "cache", "dir")) == tracked / ".dvc/cache"
+        assert (folder / "rows").read_text() == "whole"
+
+
+@pytest.mark.parametrize("cache", [None, "../../elsewhere"])
+def test_a_stop_while_files_come_from_the_cache_leaves_it_to_be_done_again(
+    tracked: Path, cache: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(repo: Repo, **_: bool) -> None:
+        (Path(repo.root_dir) / "rows").write_text("ha")
+        raise KeyboardInterrupt
+
+    if cache:  # the checkout's own local configuration may name one, too
+        dvc(tracked, "cache", "dir", "--local", cache)
+        dvc(tracked, "add", "rows")
+    with monkeypatch.context() as patch:
+        patch.setattr(Repo, "checkout", stopped)
+        with pytest.raises(KeyboardInterrupt), checkout_for(tracked, {"seed": 7}):
+            pass
+    with checkout_for(tracked, {"seed": 7}) as folder:
+        assert (folder / "rows").read_text() == "whole"
+        assert dvc(folder, "cache", "dir") == dvc(tracked, "cache", "dir")
+
+
+def test_what_a_stage_left_half_done_is_not_taken_from_the_cache_again(tracked: Path) -> None:
+    with checkout_for(tracked, {"seed": 7}) as folder:
+        (folder / "rows").unlink()
+        (folder / "rows").write_text("half of others")
+    elsewhere = tracked.parent / "elsewhere"
+    dvc(tracked, "cache", "dir", "--local", str(elsewhere))
+    with checkout_for(tracked, {"seed": 7}) as folder:
+        assert (folder / "rows").read_text() == "half of others"
+        assert Path(dvc(folder, "cache", "dir")) == elsewhere
+
+
+def test_remotes_of_the_checkouts_own_configuration_lead_to_the_same_place(root: Path) -> None:
+    dvc(root, "remote", "add", "--local", "near", "../store")
+    with checkout_for(root, {"seed": 7}) as folder:
+        told = (folder / ".dvc/config.local").read_text().split("url = ")[1].split()[0]
+        assert (folder / ".dvc" / told).resolve() == root.parent / "store"
 
 
 def test_other_overrides_lead_to_another_folder_at_the_same_time(root: Path) -> None:
