@@ -7,17 +7,22 @@ the rows of a batch that share a prompt are moved there, so its keys are held an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 
 from mlpo.config import ConfigError
 
 GROUPED_ATTENTION = "mlpo_grouped"
+BIAS_ALIGNMENT = 8
+"""Rows of a bias begin at multiples of so many values; CUDA's kernel copies one that does not, in every layer."""
+_BIASES: MutableMapping[Tensor, Tensor] = WeakTensorKeyDictionary()
+"""A pass's mask -> its bias, as long as the mask lives."""
 
 
 class SharedKeys(NamedTuple):
@@ -93,16 +98,34 @@ def grouped_attention(
         )
         return out.transpose(1, 2).contiguous(), None
     folded = query.reshape(batch, key_heads, group * queries, width)
-    mask = attention_mask if queries == 1 else attention_mask.repeat(1, 1, group, 1)
     if shared_keys or softcap is not None:
         layer: Any = module.layer_idx
         scores = _Scores(scaling or width**-0.5, softcap, dropout)
+        mask = attention_mask if queries == 1 else attention_mask.repeat(1, 1, group, 1)
         out = _attend_stepwise(folded, key, value, mask, shared_keys, layer, scores)
     else:
+        mask = attention_mask if queries == 1 else _bias_of_pass(attention_mask, group, query)
         out = torch.nn.functional.scaled_dot_product_attention(
             folded, key, value, attn_mask=mask, dropout_p=dropout, scale=scaling
         )
     return out.reshape(batch, heads, queries, width).transpose(1, 2).contiguous(), None
+
+
+def _bias_of_pass(mask: Tensor, group: int, query: Tensor) -> Tensor:
+    """What is added to scores, [batch or 1, 1, group * queries, keys]: one tensor for all layers that share `mask`.
+
+    SDPA makes one of a boolean mask by itself, but in every layer, and keeps each for the backward pass.
+    """
+    device = query.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else query.dtype
+    bias = _BIASES.get(mask)
+    if bias is None or bias.dtype != dtype or bias.shape[2] != group * mask.shape[2]:
+        rows, _, queries, keys = mask.shape
+        aligned = -(-keys // BIAS_ALIGNMENT) * BIAS_ALIGNMENT
+        bias = torch.zeros(rows, 1, group * queries, aligned, dtype=dtype, device=mask.device)[..., :keys]
+        repeated = mask.repeat(1, 1, group, 1)
+        _BIASES[mask] = bias.masked_fill_(~repeated, float("-inf")) if mask.dtype == torch.bool else bias.add_(repeated)
+    return _BIASES[mask]
 
 
 class _Scores(NamedTuple):
@@ -153,9 +176,11 @@ def layer_masks(config: Any, sees: Tensor, positions: Tensor, key_positions: Ten
     text = config.get_text_config()
     full = sees[:, None]
     kinds = set(getattr(text, "layer_types", None) or ())
-    if not kinds - {"full_attention"}:
-        return full
     if kinds - {"full_attention", "sliding_attention"}:
         raise ValueError(f"layers of kind {sorted(kinds)} cannot share a prompt; only full and sliding attention can")
-    near = positions[:, :, None] - key_positions[:, None, :] < text.sliding_window
-    return {"full_attention": full, "sliding_attention": full & near[:, None]}
+    window = getattr(text, "sliding_window", None)
+    if not window or kinds == {"full_attention"}:
+        return full
+    near = positions[:, :, None] - key_positions[:, None, :] < window
+    sliding = full & near[:, None]
+    return {"full_attention": full, "sliding_attention": sliding} if kinds else sliding  # no kinds: every layer slides

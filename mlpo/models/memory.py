@@ -13,9 +13,10 @@ N parameters, L layers, h width, f inner width, k width of all keys, V vocabular
                                 backward pass wherever gradients go through, trained or frozen
     activations    L (b (4 h + 2 k + 4 f) + 24 h)   a token of a packed row: the inputs of all products, norms and
                                                     residuals in float32; L trained layers, no scores
+    mask           g b n^2      a packed row of n tokens, g query heads a key head: one for all layers
     logits         16 V         a predicted token: float32 logits, scaled, their softmax and its gradient
 
-Shared out over n processes, each holds the n-th part of weights, gradients, AdamW and reference, and beside it, whole:
+Shared out over r processes, each holds the r-th part of weights, gradients, AdamW and reference, and beside it, whole:
 
     sampling copy  b N          in any dtype: the shares cannot be sampled from
     gathered       b E          what computes and what is next: E weights are embeddings, head and two layers
@@ -84,7 +85,7 @@ def training_memory(
         value_bytes: of what is computed with, 2 under bfloat16.
         batch_tokens: of the roll-outs in between; 0 without any.
         engine: vLLM draws them, inside the training process.
-        shards: n, processes that share the weights out; 1 holds all of them.
+        shards: r, processes that share the weights out; 1 holds all of them.
     """
     per_layer = value_bytes * (4 * shape.width + 2 * shape.key_width + 4 * shape.inner) + 24 * shape.width
     layer_weights = (shape.parameters - shape.embeddings) / shape.layers
@@ -100,7 +101,10 @@ def training_memory(
         gradients=FLOAT32 * trained / shards + (value_bytes + FLOAT32) * min(gathered, trained),
         optimizer=2 * FLOAT32 * trained / shards,
         keys=key_bytes(shape, batch_tokens, value_bytes),
-        activations=row_tokens * layers * per_layer + predicted * 4 * FLOAT32 * shape.vocabulary + inside,
+        activations=row_tokens * layers * per_layer
+        + shape.query_group * value_bytes * row_tokens**2
+        + predicted * 4 * FLOAT32 * shape.vocabulary
+        + inside,
     )
 
 

@@ -64,6 +64,8 @@ class ModelShape:
     """Of the feed-forward part."""
     key_width: int
     """Keys of one token in one layer, all key heads together; values are as many."""
+    query_group: int
+    """Query heads that share a key head."""
     vocabulary: int
     context: int
     """Longest prompt plus completion, tokens."""
@@ -136,12 +138,14 @@ def _known(model: str) -> ModelShape:
 def _shape(config: PretrainedConfig, source: str) -> ModelShape:
     text: Any = config.get_text_config()
     head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    key_heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     return ModelShape(
         parameters=_count(_network(config)),
         layers=text.num_hidden_layers,
         width=text.hidden_size,
         inner=text.intermediate_size,
-        key_width=(getattr(text, "num_key_value_heads", None) or text.num_attention_heads) * head,
+        key_width=key_heads * head,
+        query_group=text.num_attention_heads // key_heads,
         vocabulary=text.vocab_size,
         context=text.max_position_embeddings,
         source=source,

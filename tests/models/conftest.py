@@ -1,4 +1,4 @@
-"""Small random models of five families, in float32, with a tokenizer that writes token ids as numbers."""
+"""Small random models of several families, in float32, with a tokenizer that writes token ids as numbers."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from transformers import (
     GraniteForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
     PreTrainedModel,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -72,6 +74,11 @@ def _gemma3() -> PreTrainedModel:
     return Gemma3ForCausalLM(Gemma3TextConfig(**SHAPE, sliding_window=8, layer_types=layers))
 
 
+def _mistral() -> PreTrainedModel:
+    # Every layer slides, and the configuration names no kinds of layers.
+    return MistralForCausalLM(MistralConfig(**SHAPE, sliding_window=8))
+
+
 def _granite() -> PreTrainedModel:
     shape = {name: value for name, value in SHAPE.items() if name != "head_dim"}
     return GraniteForCausalLM(GraniteConfig(**shape, logits_scaling=0.25))
@@ -91,7 +98,9 @@ def as_loaded(make: Callable[[], PreTrainedModel]) -> LoadedModel:
     return LoadedModel(model, cast(Any, NumberTokenizer()), "random", torch.device("cpu"), torch.float32)
 
 
-@pytest.fixture(params=[_llama, _qwen, _gemma2, _gemma3], ids=["llama", "qwen2", "gemma2", "gemma3"])
+@pytest.fixture(
+    params=[_llama, _qwen, _gemma2, _gemma3, _mistral], ids=["llama", "qwen2", "gemma2", "gemma3", "mistral"]
+)
 def loaded(request: pytest.FixtureRequest) -> LoadedModel:
     """Every family whose attention differs."""
     return as_loaded(request.param)

@@ -10,6 +10,7 @@ import torch
 from mlpo.models.keys import KeyStore
 from mlpo.models.load import load_model
 from mlpo.models.memory import sampling_memory, training_memory
+from mlpo.models.packed import Group, pack, packed_logprobs
 from mlpo.models.shape import ModelShape, model_shape
 from tests.training.conftest import tiny_folder  # noqa: F401 - a fixture
 
@@ -106,3 +107,24 @@ def test_autocast_keeps_two_bytes_of_every_matrix_for_the_backward_pass(tiny_fol
     found = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
     assert found == 2 * sum(weight.numel() for weight in layers)
     assert next(casts) - next(casts) == pytest.approx(found + 2 * shape.embeddings, rel=0.02)  # norms count there
+
+
+def test_all_layers_keep_one_mask_for_the_backward_pass(tiny_folder: Path) -> None:  # noqa: F811
+    shape, network = model_shape(str(tiny_folder)), load_model(str(tiny_folder), device="cpu", dtype="float32").model
+    assert shape is not None
+    (batch,) = pack([Group(tuple(range(3, 15)), ((5,) * 6, (6,) * 6))], 24)  # a row of 24 tokens
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.shape[-2:] == (2 * 24, 24):  # two query heads a key head
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        logprobs = packed_logprobs(network, batch).logprobs_NT
+    assert logprobs.requires_grad
+    once, twice = (
+        training_memory(shape, trained=0, layers=2, row_tokens=n, predicted=0, value_bytes=4).activations
+        for n in (24, 48)
+    )
+    assert list(kept.values()) == [(twice - 2 * once) / 2]
