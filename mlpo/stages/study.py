@@ -11,7 +11,6 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from mlpo.config import ConfigError
 from mlpo.report.study import StudyTables, print_study, study_csv, study_json, study_markdown
 from mlpo.report.table import WIDTH_OF_A_LOG
 from mlpo.stages.study_costs import Cost
@@ -60,7 +59,8 @@ def run(name: str, *, jobs: int = 1, dry_run: bool = False, root: Path | None = 
     work.run()
     finished = [run.id for run in plan.runs if folders.is_done(run.id, EVALUATE)]
     if not finished:
-        raise ConfigError(f"study {name}: no run came to its end; " + "; ".join(_reasons(work.failed)))
+        print(*_reasons(work.failed), f"study {name}: no run came to its end", sep="\n")
+        return StudyEnd(work.exit_code, None)
     tables = _tables(name, study, plan, folders, finished, work.failed, jobs)
     print_study(tables)
     written = write_results(root, tables)

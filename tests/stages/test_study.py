@@ -63,6 +63,9 @@ match stage:
     case "train_mlpo":
         if params["train_mlpo"]["steps"] == 7:
             sys.exit("mlpo: the server is down")
+        if params["train_mlpo"]["steps"] == 75:
+            print("mlpo: the server is still down", file=sys.stderr)
+            sys.exit(75)
         leader(MLPO_LEADER)
     case "evaluate":
         evaluate()
@@ -158,6 +161,22 @@ def test_a_study_runs_what_is_missing_once_and_tells_what_failed(
     study.run("steps", root=root)
     assert Counter(counts.read_text().splitlines()) - first == {"train_mlpo broken": 1}
     assert "5 runs, 3 of 10 steps to do" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_study_of_which_nothing_comes_to_its_end_says_why_and_has_the_exit_code_of_the_first_that_failed(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    variants = {"down": {}, "guest": {"set": {"rounds": {"num_rounds": 3}}, "leader": "down"}}
+    failing = STUDY | {"base": {"train_mlpo": {"steps": 75}}, "variants": variants, "comparisons": []}
+    (root / "configs/studies/steps.yaml").write_text(yaml.safe_dump(failing, sort_keys=False))
+    assert study.run("steps", root=root) == (75, None)
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "down-seed0: train_mlpo: mlpo: the server is still down",
+        "guest-seed0: needs train_mlpo of down-seed0, which failed",
+        "study steps: no run came to its end",
+    ]
+    assert not (root / "docs").exists()
 
 
 @pytest.mark.slow
