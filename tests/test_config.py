@@ -151,12 +151,29 @@ def test_all_mistakes_are_told_at_once():
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "no such file"), ("a: [", "not valid YAML"), ("- 1", "expected a mapping")]
+    ("content", "message"),
+    [
+        (None, "no such file"),
+        (b"a: [", "not valid YAML"),
+        (b"- 1", "expected a mapping"),
+        (b"seed: 1 # \xff", r"params.yaml: not UTF-8 text \(byte 10\)"),
+        (b"seed: \0", "not valid YAML"),
+    ],
 )
-def test_a_broken_file_is_one_line(tmp_path: Path, content: str | None, message: str):
+def test_a_broken_file_is_one_line(tmp_path: Path, content: bytes | None, message: str):
     path = tmp_path / "params.yaml"
     if content is not None:
-        path.write_text(content)
+        path.write_bytes(content)
+    refused(path, message)
+
+
+def test_what_is_no_file_is_one_line(tmp_path: Path):
+    refused(tmp_path, f"{tmp_path}: cannot be read: Is a directory; name a YAML file")
+    (tmp_path / "params.yaml").touch()
+    refused(tmp_path / "params.yaml" / "seed", "seed: cannot be read: Not a directory")
+
+
+def refused(path: Path, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as refusal:
         load_params(path)
     assert "\n" not in str(refusal.value)

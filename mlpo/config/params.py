@@ -66,7 +66,7 @@ def load_params(path: Path) -> Params:
     """Read and check a parameters file.
 
     Raises:
-        ConfigError: the file is missing, is not YAML, or holds an unknown or illegal value.
+        ConfigError: the file is missing or not readable, is not YAML, or holds an unknown or illegal value.
     """
     return parse_params(raw_params(path), source=str(path))
 
@@ -75,12 +75,16 @@ def raw_params(path: Path) -> dict[str, Any]:
     """A parameters file as it is written, sections and values unchecked.
 
     Raises:
-        ConfigError: the file is missing or is not a YAML mapping.
+        ConfigError: the file is missing, not readable or no YAML mapping.
     """
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; run from the repository's root") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}; name a YAML file") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); name a YAML file") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(raw, dict):
