@@ -9,7 +9,7 @@ from typing import Any
 
 from mlpo.tracking.connect import Connection
 from mlpo.tracking.legal import flatten, legal_digest, legal_name, split_oversized
-from mlpo.tracking.provenance import dvc_hash
+from mlpo.tracking.provenance import content_md5
 
 _BATCH = 100
 """MLflow takes at most 100 parameters or tags in one call."""
@@ -49,7 +49,7 @@ def log_inputs(connection: Connection, run_id: str, inputs: Sequence[Path]) -> N
 
     datasets = [
         DatasetInput(
-            Dataset(path.as_posix(), legal_digest(dvc_hash(path)), source_type="dvc", source=path.as_posix()),
+            Dataset(path.as_posix(), legal_digest(content_md5(path)), source_type="dvc", source=path.as_posix()),
             [InputTag("mlflow.data.context", "input")],
         )
         for path in inputs

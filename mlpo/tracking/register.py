@@ -15,7 +15,7 @@ from mlpo.tracking.description import write_description
 from mlpo.tracking.model import write_model
 from mlpo.tracking.pipeline import STAGE
 from mlpo.tracking.promotion import promote
-from mlpo.tracking.provenance import current_commit, dvc_hash
+from mlpo.tracking.provenance import content_md5, current_commit
 from mlpo.tracking.registry import CHALLENGER, model_id_of, versions
 from mlpo.tracking.runs import FLOW_RUN, OUTPUT, StageRun
 from mlpo.tracking.traces import link_to_model
@@ -108,7 +108,7 @@ def _origin(run: StageRun, inputs: Sequence[Path]) -> dict[str, str]:
         FLOW_RUN: own.get(FLOW_RUN, ""),
         "git.commit": commit.sha,
         "git.dirty": str(commit.dirty).lower(),
-        **{f"dvc.{path.as_posix()}": dvc_hash(path) for path in inputs},
+        **{f"dvc.{path.as_posix()}": content_md5(path) for path in inputs},
     }
 
 
@@ -116,7 +116,7 @@ def run_that_wrote(connection: Connection, stage: str, path: Path) -> str:
     """The latest run of `stage` that left what now lies at `path`; "" if none is known (it came from DVC's cache)."""
     if not path.exists():
         return ""
-    condition = f"tags.`{STAGE}` = '{stage}' and tags.`{OUTPUT}{path.as_posix()}` = '{dvc_hash(path)}'"
+    condition = f"tags.`{STAGE}` = '{stage}' and tags.`{OUTPUT}{path.as_posix()}` = '{content_md5(path)}'"
     found = connection.client.search_runs([connection.experiment_id], condition, max_results=1)
     return str(found[0].info.run_id) if found else ""
 

@@ -23,7 +23,7 @@ from mlpo.tracking.pipeline import (
     settle,
     this_process,
 )
-from mlpo.tracking.provenance import current_commit, dvc_hash
+from mlpo.tracking.provenance import content_md5, current_commit
 from mlpo.tracking.records import log_inputs, log_metrics, log_params, set_tags
 from mlpo.tracking.signals import stop_signals
 
@@ -145,7 +145,7 @@ def _end(run: StageRun, status: Status, failure: BaseException | None, outputs: 
 
     try:
         if status == "FINISHED" and outputs:
-            run.tag({f"{OUTPUT}{path.as_posix()}": dvc_hash(path) for path in outputs})
+            run.tag({f"{OUTPUT}{path.as_posix()}": content_md5(path) for path in outputs})
         if status == "FAILED":
             run.tag({"mlpo.error": f"{type(failure).__name__}: {failure}"[:500]})
         # The child's status first: of two stages that end together, the second sees both ended and ends the pipeline.

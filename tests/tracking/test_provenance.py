@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from mlpo.tracking.connect import connect, main_checkout, tracking_uri
-from mlpo.tracking.provenance import Commit, content_md5, current_commit, dvc_hash
+from mlpo.tracking.provenance import Commit, content_md5, current_commit
 
 
 def said(*command: str) -> str:
@@ -63,15 +63,6 @@ def test_files_and_folders_are_hashed_as_dvc_does(checkout: Path) -> None:
     for name in ("data", "alone.txt"):
         [out] = yaml.safe_load((checkout / f"{name}.dvc").read_text(encoding="utf-8"))["outs"]
         assert content_md5(Path(name)) == out["md5"]
-
-
-def test_the_locks_hash_is_taken_only_while_the_size_agrees(checkout: Path) -> None:
-    (checkout / "out.txt").write_text("four", encoding="utf-8")
-    outs = [{"path": "out.txt", "md5": "0" * 32, "size": 4}]
-    (checkout / "dvc.lock").write_text(yaml.safe_dump({"stages": {"x": {"outs": outs}}}), encoding="utf-8")
-    assert dvc_hash(Path("out.txt")) == "0" * 32
-    (checkout / "out.txt").write_text("now more", encoding="utf-8")
-    assert dvc_hash(Path("out.txt")) == content_md5(Path("out.txt"))
 
 
 def test_what_a_run_writes_itself_does_not_make_the_checkout_dirty(checkout: Path) -> None:

@@ -11,10 +11,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 from mlflow.entities import Run
 
 from mlpo.tracking.connect import Connection
 from mlpo.tracking.provenance import content_md5
+from mlpo.tracking.register import run_that_wrote
 from mlpo.tracking.runs import StageRun, stage_run
 
 PARAMS = {"seed": 3, "team": {"geo": {"model": "embedded"}}, "train_sft": {"epochs": 1}, "evaluate": {"num_traces": 8}}
@@ -150,6 +152,23 @@ def test_inputs_and_outputs_are_recorded_by_dvc_hash(checkout: Path, connection:
     [dataset] = [i.dataset for i in read(run).inputs.dataset_inputs]
     assert (dataset.name, dataset.digest) == ("data/problems", content_md5(problems))
     assert read(run).data.tags["mlpo.output.data/leaders/sft"] == content_md5(leader)
+
+
+def test_what_is_recorded_is_what_lies_there_and_not_what_dvc_lock_remembers(
+    checkout: Path, connection: Connection
+) -> None:
+    problems, leader = Path("data/problems/train.jsonl"), Path("data/leaders/sft/model.safetensors")
+    outs = [{"path": path.as_posix(), "md5": "0" * 32, "size": 4} for path in (problems, leader.parent)]
+    (checkout / "dvc.lock").write_text(yaml.safe_dump({"stages": {"x": {"outs": outs}}}), encoding="utf-8")
+    problems.parent.mkdir(parents=True)
+    problems.write_text("{}{}", encoding="utf-8")  # by a stage that ran without DVC
+    with stage_run("train_sft", PARAMS, inputs=[problems], outputs=[leader.parent]) as run:
+        leader.parent.mkdir(parents=True)
+        leader.write_text("four", encoding="utf-8")  # DVC writes its lock only when the stage has ended
+    [dataset] = [i.dataset for i in read(run).inputs.dataset_inputs]
+    assert dataset.digest == content_md5(problems)
+    assert read(run).data.tags["mlpo.output.data/leaders/sft"] == content_md5(leader.parent)
+    assert run_that_wrote(connection, "train_sft", leader.parent) == run.run_id
 
 
 def test_commit_dirtiness_and_flow_run_are_tags(
