@@ -76,6 +76,11 @@ def test_every_parameter_has_a_meaning(name: str, meaning: str | None):
         ("prepare.source", "path", "prepare: source: path and path: <folder> go together; set both or neither"),
         ("prepare.revision", "abc", "prepare: revision is the hub's; set source: hub or leave it out"),
         ("prepare.families", ["all", "capital"], "prepare: families: [all] stands alone"),
+        (
+            "runtime.device",
+            "mps",
+            "params.yaml: runtime.device: String should match pattern '^(auto|cpu|cuda(:\\d+)?)$'",
+        ),
         ("evaluate.rivals", ["debat"], "params.yaml: evaluate.rivals: debat is unknown; did you mean debate?"),
         ("evaluate.rivals", ["oracle"], "evaluate.rivals: oracle is unknown; there are debate, mixture_of_agents,"),
         ("evaluate.rivals", ["debate", "debate"], "evaluate.rivals: a rival is named twice; name each once"),

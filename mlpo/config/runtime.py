@@ -29,8 +29,8 @@ class RayConfig(Section):
 class RuntimeConfig(Section):
     """How this machine computes. Changes results only to rounding."""
 
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    """auto (CUDA where there is one, else the CPU), cpu, cuda or cuda:1. Apple's GPUs lack the float64 of sampling."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """auto: bfloat16 where the device computes it natively, else float32."""
     batch_tokens: int = Field(16384, ge=64)

@@ -140,12 +140,10 @@ def quantised_on(device: torch.device, dtype: torch.dtype, quantize: Quantizatio
 
 
 def choose_device(device: str) -> torch.device:
-    """The device asked for; "auto" is CUDA, then MPS, then CPU."""
+    """The device asked for; "auto" is CUDA where there is one, else the CPU."""
     if device != "auto":
         return torch.device(device)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def choose_dtype(dtype: DtypeName, device: torch.device) -> torch.dtype:

@@ -41,7 +41,7 @@ class Journal:
         """Add rows; each is on disk, or at least out of this process, when this returns."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            file.writelines(map(_line, rows))
 
     def rows(self) -> list[dict[str, Any]]:
         """Everything written so far."""
@@ -51,10 +51,16 @@ class Journal:
             return [json.loads(line) for line in file if line.endswith("\n")]  # a torn last line is not a row
 
     def rewind(self, step: int) -> None:
-        """Forget every row after `step`: a resumed run writes them again."""
-        kept = [row for row in self.rows() if row["step"] <= step]
-        self.path.unlink(missing_ok=True)
-        self.append(kept)
+        """Forget every row after `step`: a resumed run writes them again. Whoever is stopped here forgets nothing."""
+        if not self.path.exists():
+            return
+        kept = self.path.with_name(f"{self.path.name}.part")
+        kept.write_text("".join(_line(row) for row in self.rows() if row["step"] <= step), encoding="utf-8")
+        kept.replace(self.path)
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def rollout_rows(

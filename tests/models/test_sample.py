@@ -132,3 +132,10 @@ def test_greedy_and_sampled_rows_mix():
     logits = torch.tensor([0.4, 0.6]).log().repeat(2, 1)
     uniforms = torch.tensor([0.1, 0.1], dtype=torch.float64)
     assert choose_tokens(logits, [Sampling(temperature=0.0), Sampling()], uniforms) == [1, 0]
+
+
+@pytest.mark.parametrize(("temperature", "u", "token"), [(1.0, 0.7, 0), (2.0, 0.7, 1), (2.0, 0.6, 0), (0.5, 0.93, 0)])
+def test_a_temperature_flattens_or_sharpens_the_distribution(temperature: float, u: float, token: int):
+    # 0.8 and 0.2 become 2/3 and 1/3 at temperature 2, and 16/17 and 1/17 at 1/2
+    logits = torch.tensor([[0.8, 0.2]]).log()
+    assert choose_tokens(logits, [Sampling(temperature)], torch.tensor([u], dtype=torch.float64)) == [token]

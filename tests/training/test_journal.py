@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import torch
 
 from mlpo.method.rewards import RewardParts
 from mlpo.models.sample import Drawn
-from mlpo.training.journal import MLPO_COLUMNS, curve_row, rollout_rows, write_curve, write_rollouts
+from mlpo.training.journal import MLPO_COLUMNS, Journal, curve_row, rollout_rows, write_curve, write_rollouts
 from mlpo.training.plan import TrainingPrompt
 from mlpo.training.rollouts import RolloutGroup
 from mlpo.types import Completion, Problem
@@ -28,6 +29,26 @@ SOLO = RolloutGroup(
 def rows() -> list[dict[str, object]]:
     nan = float("nan")
     return rollout_rows([TEAM, SOLO], torch.tensor([[0.5, 0.0], [0.0, 0.0]]), torch.tensor([[1.0, nan], [0, 0]]), 4)
+
+
+def test_a_journal_is_cut_back_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path / "curve.jsonl")
+    journal.rewind(0)  # nothing there yet
+    journal.append({"step": step} for step in (1, 2, 3))
+    with (tmp_path / "curve.jsonl").open("a") as file:
+        file.write('{"step": 4')  # killed while writing
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            journal.rewind(2)
+    assert [row["step"] for row in journal.rows()] == [1, 2, 3]
+    journal.rewind(2)
+    journal.append([{"step": 3}])
+    assert (tmp_path / "curve.jsonl").read_text().splitlines() == ['{"step": 1}', '{"step": 2}', '{"step": 3}']
 
 
 def test_a_row_holds_what_was_asked_said_and_earned() -> None:

@@ -141,7 +141,7 @@ def test_a_run_logs_the_differences_mean_and_maximum(
 
 
 @pytest.mark.parametrize(
-    ("device", "said"), [("mps", "CUDA"), ("cuda:1", "CUDA_VISIBLE_DEVICES=1"), ("cuda", ""), ("cpu", ""), ("auto", "")]
+    ("device", "said"), [("cuda:1", "CUDA_VISIBLE_DEVICES=1"), ("cuda:0", ""), ("cuda", ""), ("cpu", ""), ("auto", "")]
 )
 def test_vllm_is_refused_on_a_device_it_cannot_be_given(
     device: str, said: str, monkeypatch: pytest.MonkeyPatch
