@@ -119,3 +119,29 @@ def test_variants_that_answer_different_problems_are_not_compared(root: Path) ->
     study = load_study(root, "mine")
     with pytest.raises(ConfigError, match="grpo and base answer different problems"):
         check_comparable(plan_study(root, study), study)
+
+
+@pytest.mark.parametrize(
+    ("comparison", "message"),
+    [
+        (
+            {"variant": "base", "other_strategy": "majorty_vote"},
+            r"comparison of leader of base with majorty_vote of base: base does not play majorty_vote; "
+            r"did you mean majority_vote\? it plays single:geo, single:language, single:number, majority_vote, ",
+        ),
+        (
+            {"variant": "base", "strategy": "sft_leader", "other": "short"},
+            r"comparison of sft_leader of base with sft_leader of short: short does not play sft_leader; "
+            r".*it plays single:geo, single:language, single:number, majority_vote, leader, leader_solo, oracle_any$",
+        ),
+        ({"variant": "short", "strategy": "single:atlas", "other": "base"}, "short does not play single:atlas; "),
+        ({"variant": "base", "other_strategy": "debate"}, "base does not play debate; it plays "),
+    ],
+)
+def test_a_strategy_that_a_variant_does_not_play_is_refused_with_those_it_does(
+    root: Path, comparison: dict[str, str], message: str
+) -> None:
+    write(root, changed("variants.short", {"set": {"evaluate": {"leaders": ["mlpo"]}}}) | {"comparisons": [comparison]})
+    study = load_study(root, "mine")
+    with pytest.raises(ConfigError, match=message):
+        check_comparable(plan_study(root, study), study)

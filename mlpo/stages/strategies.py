@@ -8,13 +8,13 @@ from functools import partial
 
 from mlpo.config import Params
 from mlpo.layout import MLPO_LEADER, SFT_LEADER
-from mlpo.method.baselines import majority_vote, self_consistency, single_agent, solo_leader
+from mlpo.method.baselines import ORACLE, majority_vote, self_consistency, single_agent, solo_leader
 from mlpo.method.examples import worked_examples
 from mlpo.method.prompts import AgentPrompt
 from mlpo.method.rounds import leader_rounds
 from mlpo.method.selection import ProposalSet
 from mlpo.stages.entrants import NUM_EXAMPLES, SELF_CONSISTENCY_SAMPLING, Contest, Entrant, leader_sampling
-from mlpo.stages.rivals import leader_generations, rivals
+from mlpo.stages.rivals import leader_generations, rivals, rivals_at_equal_tokens
 from mlpo.stages.team import team_sampling
 from mlpo.types import LEADER, StrategyRun
 
@@ -31,6 +31,13 @@ def contests(params: Params, team: Sequence[AgentPrompt], sets: Sequence[Proposa
         *([Contest(params.leader.model, params.leader.revision, untrained)] if untrained else []),
         *(contest for leader, contest in trained.items() if leader in params.evaluate.leaders),
     ]
+
+
+def strategy_names(params: Params) -> tuple[str, ...]:
+    """All that an evaluation with these parameters leaves in metrics.json, by name; no file is read."""
+    team = [AgentPrompt(name, agent.system) for name, agent in params.team.items()]
+    played = (*contests(params, team, []), rivals_at_equal_tokens(params, team, [], {}))
+    return (*(name for contest in played for name in contest.entrants), ORACLE)
 
 
 def team_strategy(params: Params, team: Sequence[AgentPrompt]) -> Callable[..., StrategyRun]:

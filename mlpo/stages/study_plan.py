@@ -8,6 +8,7 @@ evaluates another's leader takes what its own parameters would not give.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,9 @@ import yaml
 
 from mlpo.config import ConfigError, Params, digest, parse_params
 from mlpo.layout import PARAMS
+from mlpo.stages.strategies import strategy_names
 from mlpo.stages.study_costs import Cost, EvaluationCosts, training_cost
-from mlpo.studies import Study, variant_raw
+from mlpo.studies import Comparison, Study, variant_raw
 
 AGENTS, SFT, MLPO, EVALUATE = "agents", "train_sft", "train_mlpo", "evaluate"
 
@@ -161,12 +163,16 @@ def trained_first(runs: Sequence[Run]) -> list[Run]:
 
 
 def check_comparable(plan: StudyPlan, study: Study) -> None:
-    """Refuse comparisons between variants that answer different problems.
+    """Refuse comparisons of strategies that are not played, and between variants that answer different problems.
 
     Raises:
         ConfigError: there is one; the message names it.
     """
+    names = {run.id.variant: strategy_names(run.params) for run in plan.runs}
     for comparison in study.all_comparisons:
+        for variant, strategy in (comparison.first, comparison.second):
+            if strategy not in names[variant]:
+                raise ConfigError(_not_played(comparison, variant, strategy, names[variant]))
         first, other = comparison.first[0], comparison.second[0]
         asked = {digest(run.raw["prepare"]) for run in plan.runs if run.id.variant in (first, other)}
         if len(asked) > 1:
@@ -174,6 +180,13 @@ def check_comparable(plan: StudyPlan, study: Study) -> None:
                 f"{first} and {other} answer different problems (their `prepare` differs) and cannot be compared; set "
                 "compare_with_first: false, or compare strategies inside each"
             )
+
+
+def _not_played(comparison: Comparison, variant: str, strategy: str, names: Sequence[str]) -> str:
+    close = difflib.get_close_matches(strategy, names, n=1)
+    mend = f"did you mean {close[0]}? " if close else ""
+    pair = " with ".join(" of ".join(reversed(side)) for side in (comparison.first, comparison.second))
+    return f"comparison of {pair}: {variant} does not play {strategy}; {mend}it plays {', '.join(names)}"
 
 
 class _Planner:

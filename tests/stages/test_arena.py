@@ -20,6 +20,7 @@ from mlpo.method.prompts import leader_text
 from mlpo.stages import propose
 from mlpo.stages.arena import play, read_arena
 from mlpo.stages.evaluate import metrics_of
+from mlpo.stages.strategies import strategy_names
 from mlpo.store import read_jsonl, write_jsonl_atomic
 from mlpo.types import LEADER, Problem, Request, Transcript
 from tests.stages.conftest import copy_proposals, proposed
@@ -242,6 +243,21 @@ def test_every_rival_is_played_at_its_budget(ready: Params, raw_params: dict[str
     assert [all(g.correct for g in graded[name]) for name in ("corex_retrieve", "deferral")] == [True, True]
     for name in RIVALS:
         assert {t.strategy for t in read_jsonl(transcripts_of(name), Transcript)} == {name}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"leaders": ["mlpo"]}, {"leaders": ["mlpo", "sft"], "self_consistency_samples": 2}, {"rivals": [*RIVALS]}],
+)
+def test_the_names_of_all_strategies_are_known_from_the_parameters_alone(
+    ready: Params, raw_params: dict[str, Any], asked: dict[str, Any]
+) -> None:
+    raw_params["evaluate"] |= asked
+    params = parse_params(raw_params)
+    metrics = metrics_of(params, read_arena(params), played(params, ScriptedModels(leads)))
+    names = strategy_names(params)
+    assert len(names) == len(set(names))
+    assert set(names) == set(metrics["strategies"])
 
 
 def test_equal_tokens_are_the_leaders_own_on_each_problem(ready: Params, raw_params: dict[str, Any]) -> None:

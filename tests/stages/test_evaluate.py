@@ -13,6 +13,7 @@ from mlpo.config import Params
 from mlpo.layout import METRICS, MLPO_LEADER, PLOTS, REPORT, SFT_LEADER, TIMINGS, TRANSCRIPTS, WORK
 from mlpo.method.prompts import leader_text
 from mlpo.stages import evaluate, propose, report
+from mlpo.stages.strategies import strategy_names
 from mlpo.tracking.connect import connect
 from mlpo.types import LEADER, Request
 
@@ -44,6 +45,7 @@ def test_results_are_written_tracked_and_the_same_again(
     metrics = json.loads(METRICS.read_text())
     assert metrics["strategies"]["leader"]["accuracy"] == 1.0
     assert metrics["best_single"] == "adder"
+    assert set(metrics["strategies"]) == set(strategy_names(params))
     # of 4 problems the leader alone has one: 1 - 1/4
     assert metrics["paired"]["leader_vs_leader_solo"]["difference"] == 0.75
     assert metrics["paired"]["leader_vs_best_single"]["difference"] == 0.0
