@@ -44,7 +44,7 @@ def content_md5(path: Path) -> str:
     """The MD5 that DVC gives this content: of a file its bytes', of a folder that of its listing, with ".dir" appended.
 
     The folder's form is `json.dumps([{"md5", "relpath"}, ...], sort_keys=True)` over its files sorted by relative path
-    (dvc_data.hashfile.tree.Tree). All is read, at a second for 500 MB: dvc.lock learns what a stage has written when the
+    (dvc_data.hashfile.tree.Tree). All is read, a second for 500 MB: dvc.lock learns what a stage has written when the
     stage has ended, and never of one that ran without DVC.
 
     Raises:

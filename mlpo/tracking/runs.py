@@ -92,19 +92,23 @@ def stage_run(
     values = params.model_dump(mode="json", by_alias=True) if isinstance(params, Params) else dict(params)
     owner = os.getpid()
     connection = connect()
+    run: StageRun | None = None
+    failure: BaseException | None = None
     with stop_signals() as signals:
-        with signals.shield():
-            run = _open(connection, stage, values, inputs, resume_id)
-        failure: BaseException | None = None
         try:
+            with signals.shield():
+                run, new = _open(connection, stage, values, resume_id)
+            _begin(run, stage, values, inputs, new=new)
             yield run
+            if os.getpid() == owner and not signals.received:
+                run.tag({f"{OUTPUT}{path.as_posix()}": content_md5(path) for path in outputs})
         except BaseException as error:
             failure = error
             raise
         finally:
-            if os.getpid() == owner:  # in a forked child the run is its parent's to end
+            if run and os.getpid() == owner:  # in a forked child the run is its parent's to end
                 with signals.shield():
-                    _end(run, _status(failure, told_to_stop=bool(signals.received)), failure, outputs)
+                    _end(run, _status(failure, told_to_stop=bool(signals.received)), failure)
 
 
 def _status(failure: BaseException | None, *, told_to_stop: bool) -> Status:
@@ -115,37 +119,46 @@ def _status(failure: BaseException | None, *, told_to_stop: bool) -> Status:
 
 
 def _open(
-    connection: Connection, stage: str, values: Mapping[str, Any], inputs: Sequence[Path], resume_id: str | None
-) -> StageRun:
+    connection: Connection, stage: str, values: Mapping[str, Any], resume_id: str | None
+) -> tuple[StageRun, bool]:
+    """The run to go on with, or a new one, RUNNING and with this process' name; and whether it is new."""
     commit = current_commit()
+    flow = {FLOW_RUN: flow_run_id()} if flow_run_id() else {}
+    ours = {STAGE: stage, PROCESS: this_process()} | flow | _study_tags()
     with exclusive():
         close_abandoned(connection)
         resumed = _resumable(connection, resume_id)
-        parent_id = resumed.data.tags[PARENT] if resumed else pipeline_run(connection, values, commit)
-        run_id = (
-            resumed.info.run_id if resumed else create_run(connection, stage, common_tags(commit) | {PARENT: parent_id})
-        )
-        for running in (parent_id, run_id):
-            connection.client.update_run(running, status="RUNNING")
-    flow = {FLOW_RUN: flow_run_id()} if flow_run_id() else {}
-    study = {tag: os.environ[name] for tag, name in STUDY_TAGS.items() if name in os.environ}
-    set_tags(connection, run_id, {STAGE: stage, PROCESS: this_process()} | flow | study)
-    if study:
-        set_tags(connection, parent_id, study)
-    if not resumed:
+        if resumed:
+            run = StageRun(resumed.info.run_id, resumed.data.tags[PARENT], connection)
+            run.tag(ours)  # before it runs: a neighbour takes a running one that bears a dead process for abandoned
+            connection.client.update_run(run.run_id, status="RUNNING")
+            return run, False
+        parent_id = pipeline_run(connection, values, commit)
+        run_id = create_run(connection, stage, common_tags(commit) | {PARENT: parent_id} | ours)
+        return StageRun(run_id, parent_id, connection), True
+
+
+def _begin(run: StageRun, stage: str, values: Mapping[str, Any], inputs: Sequence[Path], *, new: bool) -> None:
+    """Let the pipeline's run be RUNNING too, and record on a new run what is asked of it and what it reads."""
+    connection = run.connection
+    connection.client.update_run(run.parent_id, status="RUNNING")
+    if study := _study_tags():
+        set_tags(connection, run.parent_id, study)
+    if new:
         section = stage.partition("@")[0]
-        log_params(connection, run_id, {k: v for k, v in values.items() if k in SHARED_SECTIONS or k == section})
-        log_inputs(connection, run_id, inputs)
-    return StageRun(run_id, parent_id, connection)
+        log_params(connection, run.run_id, {k: v for k, v in values.items() if k in SHARED_SECTIONS or k == section})
+        log_inputs(connection, run.run_id, inputs)
 
 
-def _end(run: StageRun, status: Status, failure: BaseException | None, outputs: Sequence[Path]) -> None:
+def _study_tags() -> dict[str, str]:
+    return {tag: os.environ[name] for tag, name in STUDY_TAGS.items() if name in os.environ}
+
+
+def _end(run: StageRun, status: Status, failure: BaseException | None) -> None:
     """Write how the run ended; a store that can't be written does not hide the stage's own failure."""
     from mlflow.exceptions import MlflowException
 
     try:
-        if status == "FINISHED" and outputs:
-            run.tag({f"{OUTPUT}{path.as_posix()}": content_md5(path) for path in outputs})
         if status == "FAILED":
             run.tag({"mlpo.error": f"{type(failure).__name__}: {failure}"[:500]})
         # The child's status first: of two stages that end together, the second sees both ended and ends the pipeline.

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from mlpo.tracking import runs
 from mlpo.tracking.connect import Connection
+from mlpo.tracking.pipeline import PROCESS, close_abandoned
 from mlpo.tracking.provenance import content_md5
 from mlpo.tracking.register import run_that_wrote
 from mlpo.tracking.runs import StageRun, stage_run
@@ -59,6 +64,33 @@ def test_a_run_that_raises_is_failed_with_its_reason_and_the_error_goes_on(conne
         raise ValueError("bad row 7")
     assert read(run).data.tags["mlpo.error"] == "ValueError: bad row 7"
     assert status(connection, run.run_id) == status(connection, run.parent_id) == "FAILED"
+
+
+@pytest.mark.parametrize("missing", ["inputs", "outputs"])
+def test_an_input_or_output_that_is_missing_leaves_a_failed_run_with_its_name(
+    connection: Connection, missing: str
+) -> None:
+    paths: dict[str, Any] = {missing: [Path("none")]}
+    with pytest.raises(FileNotFoundError, match="none"), stage_run("train_sft", PARAMS, **paths):
+        pass
+    found = connection.client.search_runs([connection.experiment_id])
+    assert [run.info.status for run in found] == ["FAILED", "FAILED"]  # the stage's and its pipeline's
+    [error] = [run.data.tags["mlpo.error"] for run in found if "mlpo.error" in run.data.tags]
+    assert error.startswith("FileNotFoundError: ")
+
+
+def test_a_signal_while_the_run_is_opened_ends_it_as_killed(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told_to_stop() -> str:
+        signal.raise_signal(signal.SIGTERM)
+        return ""
+
+    monkeypatch.setattr(runs, "this_process", told_to_stop)
+    with pytest.raises(SystemExit), stage_run("train_sft", PARAMS):
+        raise AssertionError("it goes on though it was told to stop")
+    found = connection.client.search_runs([connection.experiment_id])
+    assert [run.info.status for run in found] == ["KILLED", "KILLED"]
 
 
 def test_a_store_that_cannot_be_written_does_not_hide_the_stages_own_error(
@@ -112,6 +144,24 @@ def test_resuming_by_id_goes_on_in_the_same_run(connection: Connection) -> None:
     history = connection.client.get_metric_history(first.run_id, "loss")
     assert [(m.step, m.value) for m in history] == [(0, 2.0), (1, 1.0)]
     assert status(connection, first.run_id) == "FINISHED"
+
+
+def test_a_resumed_run_bears_its_new_process_before_it_is_running(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OSError, match="cut"), stage_run("train_sft", PARAMS) as first:
+        cut_after_one_step(first)
+    first.tag({PROCESS: f"{socket.gethostname()} 999999999 0"})  # no process has so high a number
+    update_run, abandoned = MlflowClient.update_run, list[str]()
+
+    def seen_by_a_neighbour(client: MlflowClient, run_id: str, status: str) -> None:
+        update_run(client, run_id, status)
+        abandoned.extend(close_abandoned(connection))
+
+    monkeypatch.setattr(MlflowClient, "update_run", seen_by_a_neighbour)
+    with stage_run("train_sft", PARAMS, resume_id=first.run_id):
+        assert status(connection, first.run_id) == "RUNNING"
+    assert abandoned == []
 
 
 def test_resuming_a_run_that_was_deleted_opens_a_new_one(connection: Connection) -> None:
