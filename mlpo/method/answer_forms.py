@@ -12,6 +12,7 @@ from collections.abc import Callable
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from string import ascii_uppercase
 
 from mlpo.types import AnswerKind
@@ -33,8 +34,27 @@ _NUMBER = re.compile(
     re.VERBOSE,
 )
 """A fraction, a mixed number, or a decimal with thousands commas. "5km" is read (a unit has two letters), "2x" not."""
-_LATEX_FRACTION = re.compile(r"([0-9]?)\s*\\frac\s*\{\s*([0-9]+)\s*\}\s*\{\s*([0-9]+)\s*\}")
-_LATEX_NOISE = re.compile(r"\\[!,;: ]|\\(?:left|right)(?![a-zA-Z])|\\[()\[\]]|[$*`]")
+_LATEX_FRACTION = re.compile(r"(?:([0-9])\s*)?\\frac\s*\{\s*([0-9]+)\s*\}\s*\{\s*([0-9]+)\s*\}")
+_OPERATION = re.compile(r"[\s)\]}%]*+(?:(?:[-+/÷^x]|\\div|plus|minus|times|divided by)[\s(\[{]*+)++", re.IGNORECASE)
+"""What stands between the numbers of a calculation; "-7 (-7)" is none."""
+_MINUS_SIGNS = str.maketrans("−–", "--")
+_MINUS_WORD = re.compile(r"(?<![\w-])(?:negative|minus)\s++(?=\.?[0-9])", re.IGNORECASE)
+_LOOSE_MINUS = re.compile(r"(\A|\b(?:is|are|equals)|[=:(])([^\S\n]*+)-[^\S\n]++(?=\.?[0-9])", re.IGNORECASE)
+"""The dash of "is - 7" is a sign; that of "the result - 7" is not, nor is a line's bullet."""
+_BOLD_ITEM = re.compile(r"\A\s*+[-–]\s++(?=\*)")
+"""The bullet of "- **7**"."""
+_LATEX_NOISE = re.compile(r"\\[!,;: ]|\\(?:left|right)(?![a-zA-Z])|\\[()\[\]]|[$`]")
+_TIMES = re.compile(r"\s*\\(?:times|cdot)(?![a-zA-Z])\s*|\\\*|[×⋅·]")
+_STARS = re.compile(
+    r"""(?:(?<=[^\W_]|[)\]}%*])|(?<=[0-9]!))(?:\*++|[^\S\n]++\*++[^\S\n]++)(?=[-+]?(?:[^\W_]|[(\[{\\*]|\.[0-9]))
+      | (?<=[0-9])[^\S\n]*+\*++[^\S\n]*+(?=[0-9])
+      | (?P<markup>\*++)""",
+    re.VERBOSE,
+)
+"""A product or a power has operands around its stars, tight or spaced on both sides: 6*7, 6 * 7. Others are markup."""
+_POWER = re.compile(r"(?<!\*)\*\*(?!\*)")
+_IMPLICIT_TIMES = re.compile(r"(\\[a-zA-Z]++)? ?(?<!\*)\*(?!\*) ?(?=[^\W\d_]|[\\(])")
+"""The star that 2*x, 2*\\sqrt{3} and 2*(x+1) can do without."""
 _LATEX_TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|mbox)\s*\{([^{}]*)\}")
 _DOLLARS = re.compile(r"\$([^$]+)\$")
 _OPTIONAL_SPACE = re.compile(r"(?<![A-Za-z])\s+|\s+(?![A-Za-z])")
@@ -43,13 +63,25 @@ _WORD_HEDGE = re.compile(r"\bor\b|\||(?<=\w)\s*/\s*(?=\w)")
 _EDGES = " \t\r\n*_`\"'“”‘’«»$.,;:!?-–—•()[]{}<>\\"
 _TAIL = re.compile(r".*(?:\b(?:is|are|equals|it's)\b|[=:→])[\s*_`]*(?=\w)(.+)", re.DOTALL)
 _ARTICLE = re.compile(r"\A(?:the|an|a)\s+(?=\S)")
-_TRUTH = re.compile(r"\b(not\s+)?(yes|no|true|false)\b", re.IGNORECASE)
+_TRUTH = re.compile(
+    r"((?:\b(?:(?:can)?not|never)|n['’]t)\s++(?:(?:be|always|quite|entirely|necessarily)\s++)*+)?"
+    r"\b(yes|no|true|false)\b",
+    re.IGNORECASE,
+)
 _LETTERS = "ABCDEFGHIJ"
 """Read where the options are not known."""
 _LONE_LETTER = re.compile(r"[\s(\[*]*(?:(?:option|choice|answer)\s*[:(]*\s*)?([A-Za-z])[\s)\].:*]*")
 _LED_LETTER = re.compile(r"[\s(\[*]*([A-Z])[)\].:*]+\s*(.+)", re.DOTALL)
 _ANY_LETTER = re.compile(r"\(([A-Za-z])\)|(?<![\w'’])([B-HJ-Z]|[AI](?!\s+(?!or\b|and\b)[a-z]))(?![\w'’])")
 """(b), or a capital that stands alone; "A cat" and "I think" hold none."""
+_NOT_LETTER = re.compile(
+    r"(?i:\b(?:(?:can)?not|never)|n['’]t)\s++(?i:(?:be|the|answer|option|choice)\s++)*+[*\"]*+"
+    rf"(?:{_ANY_LETTER.pattern})"
+)
+_LETTER_NOT = re.compile(
+    rf"(?:{_ANY_LETTER.pattern})[)*]*+\s++"
+    r"(?i:(?:is|was)(?:n['’]t|\s++(?:not|wrong|incorrect|false))|can(?:not|['’]t)\s++be)\b"
+)
 _BRACKETS = re.compile(r"(?:^|[\s:\"'`$*])([()\[\]{}<>](?: *[()\[\]{}<>])*)[\s\"'`$*.]*$")
 _ITEM_BREAK = re.compile(r"\s*(?:[,;\n]|\band\b)\s*")
 _LIST_LEAD = re.compile(r".*\bthe answer is\b", re.IGNORECASE | re.DOTALL)
@@ -92,14 +124,23 @@ def _number(text: str) -> str | None:
 
 
 def _one_value(text: str) -> Fraction | None:
-    """The only value in `text`; of a calculation "17 + 25 = 42" the part after the last "="."""
+    """The only value in `text`; of "17 + 25 = 42" the part after the last "=", and of "17 + 25" none."""
     if text.isdecimal() and text.isascii() and len(text) <= MAX_DIGITS:  # by far the most frequent
         return Fraction(int(text))
-    text = _plain_fractions(_plain_latex(text)).replace("{,}", ",")
+    text = _plain_fractions(_plain_latex(_BOLD_ITEM.sub("", text))).replace("{,}", ",")
     if "=" in text and not _OR.search(text):
         text = text.rsplit("=", 1)[1]
-    values = {_value(match.group()) for match in _NUMBER.finditer(text)}
+    text = _MINUS_WORD.sub("-", _LOOSE_MINUS.sub(r"\1\2-", text))
+    numbers = list(_NUMBER.finditer(text))
+    if "*" in text or any(_OPERATION.fullmatch(_between(text, a, b)) for a, b in pairwise(numbers)):
+        return None
+    values = {_value(number.group()) for number in numbers}
     return values.pop() if len(values) == 1 else None
+
+
+def _between(text: str, a: re.Match[str], b: re.Match[str]) -> str:
+    """What stands between two numbers, the sign of the second included."""
+    return text[a.end() : b.start() + (b.group()[0] in "-+")]
 
 
 def _value(token: str) -> Fraction | None:
@@ -134,14 +175,16 @@ def _expression(text: str) -> str | None:
     text = _plain_latex(text)
     if _OR.search(text):
         return None
-    text = _OPTIONAL_SPACE.sub("", " ".join(text.strip(" .,;:").split()))
+    text = _IMPLICIT_TIMES.sub(lambda m: f"{m[1]} " if m[1] else "", " ".join(text.strip(" .,;:").split()))
+    text = _POWER.sub("^", _OPTIONAL_SPACE.sub("", text))
     value = number_of(_plain_fractions(text))
     return (text or None) if value is None else _written(value)
 
 
 def _plain_latex(text: str) -> str:
     text = text.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").replace("\\%", "%").replace("\\$", "")
-    return _LATEX_NOISE.sub("", _LATEX_TEXT.sub(r" \1 ", text)).replace("−", "-").strip()
+    text = _LATEX_NOISE.sub("", _TIMES.sub("*", _LATEX_TEXT.sub(r" \1 ", text))).translate(_MINUS_SIGNS)
+    return _STARS.sub(lambda m: "" if m["markup"] else m[0], text).strip()
 
 
 def _plain_fractions(text: str) -> str:
@@ -190,7 +233,7 @@ def _list(text: str) -> str | None:
 
 
 def _item(text: str) -> str:
-    value = number_of(text.strip(" []{}()\"'`$."))
+    value = number_of(text.strip(" []{}()\"'`$.").translate(_MINUS_SIGNS))
     return _bare(_folded(text)) if value is None else _written(value)
 
 
@@ -204,13 +247,18 @@ def _choice(text: str, choices: tuple[str, ...]) -> str | None:
     letters = ascii_uppercase[: len(choices)] if choices else _LETTERS
     options = {_bare(_folded(choice)): letter for letter, choice in zip(letters, choices, strict=False)}
     whole = _bare(_folded(text))
+    led = None if _OR.search(text) else _LED_LETTER.match(text)
+    quoted = led and options.get(_bare(_folded(led[2])))
     if lone := _LONE_LETTER.fullmatch(text):
         said = {lone[1].upper()}
     elif whole in options:
         said = {options[whole]}
-    elif (led := _LED_LETTER.match(text)) and not _OR.search(text):
-        quoted = options.get(_bare(_folded(led[2])))  # an option's own words may hold a letter: "IV - A New Hope"
-        said = {led[1], quoted} if quoted else {led[1]} | _letters_in(led[2], letters)
+    elif led and quoted:  # an option's own words may hold a letter or a "not": "IV - A New Hope"
+        said = {led[1], quoted}
+    elif _denies_letter(text, letters):
+        said = set()
+    elif led:
+        said = {led[1]} | _letters_in(led[2], letters)
     else:
         said = _letters_in(text, letters) or {options[o] for o in options if re.search(rf"\b{re.escape(o)}\b", whole)}
     letter = said.pop() if len(said) == 1 else ""
@@ -220,6 +268,12 @@ def _choice(text: str, choices: tuple[str, ...]) -> str | None:
 def _letters_in(text: str, letters: str) -> set[str]:
     """The letters of options that a text names; X in "(B), as X = 2" is none of four options."""
     return {(a or b).upper() for a, b in _ANY_LETTER.findall(text)} & set(letters)
+
+
+def _denies_letter(text: str, letters: str) -> bool:
+    """Is the letter of an option denied, as in "not (B)", "it can't be B" and "(B) is wrong"?"""
+    denied = (*_NOT_LETTER.findall(text), *_LETTER_NOT.findall(text))
+    return any((a or b).upper() in letters for a, b in denied)
 
 
 _FORMS: dict[str, Callable[[str], str | None]] = {

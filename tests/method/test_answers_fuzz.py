@@ -21,7 +21,7 @@ PIECES = (
     "<think>", "</think>", "<answer>", "</answer>", "\\boxed{", "\\boxed ", "}", "{", "\\frac{1}{2}", "\\text{", "$",
     "####", "the answer is ", "Answer: ", "**", " or ", " and ", "(A)", "B", "yes", "not ", "42", "-", "1e999999999",
     "1/0", "½", "²", ",", ".", "\n", "\r", "\u2028", "\x00", "\ud800", " ", "\t", "=", "] ) >", "10^{10^{10}}", "x",
-    "Paris", "İ", "٣", "𝟘",
+    "Paris", "İ", "٣", "𝟘", "*", " * ", "\\times ", "–", "minus ", "n't ", "(B) is wrong", "!",
 )  # fmt: skip
 """Strange words; texts are strung together from them and from any characters at all."""
 TARGETS: dict[AnswerKind, str] = {
