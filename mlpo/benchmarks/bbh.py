@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from mlpo.benchmarks.pools import Pools, check_counts, halved
 from mlpo.benchmarks.rebuilt import rebuilt_rows
+from mlpo.benchmarks.rows import read_problems, text
 from mlpo.benchmarks.sources import Hub, Package, Row, package_folder, read_split
 from mlpo.config import PrepareConfig, digest
 from mlpo.types import AnswerKind, Problem
@@ -60,27 +61,33 @@ def load(config: PrepareConfig) -> Pools:
     """Every question, by sub-task.
 
     Raises:
-        ConfigError: the rows are not there, or not as many as there should be.
+        ConfigError: the rows are not there, not as they should be, or not as many.
     """
     rows: Iterable[tuple[str, Row]]
     if config.source == "package":
         rows, expected = rebuilt_rows(package_folder(PACKAGE) / "benchmark_tasks", REBUILT_COUNTS), REBUILT_COUNTS
     else:
         rows, expected = read_split(config, "test", HUB, PACKAGE, BENCHMARK), COUNTS
-    problems = [problem(row, name) for name, row in rows]
+    problems = read_problems(BENCHMARK, "test", rows, problem)
     counts = {name: sum(p.family == name for p in problems) for name in expected}
     check_counts(BENCHMARK, counts, expected, config.source)
     return halved(problems)
 
 
 def problem(row: Row, name: str) -> Problem:
-    """One row. Three published rows answer a question of letters in words, as a comma broke their options in two."""
-    question, target, kind = row["input"].strip(), row["target"].strip(), KINDS[name]
+    """One row. Three published rows answer a question of letters in words, as a comma broke their options in two.
+
+    Raises:
+        ValueError: a field is missing or not text, or there is no such sub-task.
+    """
+    if name not in KINDS:
+        raise ValueError("is of no sub-task; put each sub-task's rows into a file or folder named after it")
+    question, target, kind = text(row, "input"), text(row, "target"), KINDS[name]
     options = tuple(text.strip() for _, text in _OPTION.findall(question.partition("Options:")[2]))
     if kind == "choice":
         if letter := _LETTER.fullmatch(target):
             target = letter[1]
         else:
             kind, options = "word", ()
-    key, solution = digest([BENCHMARK, question, target]), f"The answer is {row['target'].strip()}."
+    key, solution = digest([BENCHMARK, question, target]), f"The answer is {text(row, 'target')}."
     return Problem(key, BENCHMARK, name, question, target, kind, choices=options, solution=solution)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from mlpo.benchmarks.pools import Pools, check_counts, official
+from mlpo.benchmarks.rows import read_problems, text
 from mlpo.benchmarks.sources import Hub, Package, Row, read_split
 from mlpo.config import PrepareConfig, digest
 from mlpo.types import Problem
@@ -25,18 +26,26 @@ def load(config: PrepareConfig) -> Pools:
     """Every problem; one family, `gsm8k`.
 
     Raises:
-        ConfigError: the rows are not there, or not as many as there should be.
+        ConfigError: the rows are not there, not as they should be, or not as many.
     """
+    rows = {split: read_split(config, split, HUB, PACKAGE, BENCHMARK) for split in COUNTS}
     splits = {
-        split: [problem(row) for _, row in read_split(config, split, HUB, PACKAGE, BENCHMARK)] for split in COUNTS
+        split: read_problems(BENCHMARK, split, found, lambda row, _: problem(row)) for split, found in rows.items()
     }
     check_counts(BENCHMARK, {split: len(found) for split, found in splits.items()}, COUNTS, config.source)
     return official(splits["train"], splits["test"])
 
 
 def problem(row: Row) -> Problem:
-    """One row; the solution without its calculator's marks ends in "#### 72", which is the target."""
-    question, solution = row["question"].strip(), _CALCULATOR.sub("", row["answer"]).strip()
-    target = solution.rsplit("####", 1)[1].strip().replace(",", "")
+    """One row; the solution without its calculator's marks ends in "#### 72", which is the target.
+
+    Raises:
+        ValueError: a field is missing or not text, or the solution does not end so.
+    """
+    question, solution = text(row, "question"), _CALCULATOR.sub("", text(row, "answer")).strip()
+    _, mark, last = solution.rpartition("####")
+    if not mark:
+        raise ValueError("'answer' holds no #### with the target after it")
+    target = last.strip().replace(",", "")
     key = digest([BENCHMARK, question, target])
     return Problem(key, BENCHMARK, BENCHMARK, question, target, "integer", solution=solution)

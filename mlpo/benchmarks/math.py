@@ -7,6 +7,7 @@ A row reads: problem "What is the positive difference between $120\%$ of 30 and 
 from __future__ import annotations
 
 from mlpo.benchmarks.pools import Pools, check_counts, official
+from mlpo.benchmarks.rows import read_problems, text
 from mlpo.benchmarks.sources import Hub, Package, Row, read_split
 from mlpo.config import PrepareConfig, digest
 from mlpo.method.answers import last_boxed
@@ -26,7 +27,7 @@ def load(config: PrepareConfig) -> Pools:
     """Every problem, by subject.
 
     Raises:
-        ConfigError: the rows are not there, or not as many as there should be.
+        ConfigError: the rows are not there, not as they should be, or not as many.
     """
     return official(read(config, "train"), read(config, "test"))
 
@@ -37,15 +38,20 @@ def read(config: PrepareConfig, split: str) -> list[Problem]:
     Raises:
         ConfigError: see `load`.
     """
-    found = [problem(row, BENCHMARK) for _, row in read_split(config, split, HUB, PACKAGE, BENCHMARK)]
+    rows = read_split(config, split, HUB, PACKAGE, BENCHMARK)
+    found = read_problems(BENCHMARK, split, rows, lambda row, _: problem(row, BENCHMARK))
     check_counts(BENCHMARK, {split: len(found)}, {split: COUNTS[split]}, config.source)
     return found
 
 
 def problem(row: Row, benchmark: str) -> Problem:
-    r"""One row; the target is what the solution's last \boxed{} holds."""
-    question, solution = row["problem"].strip(), row["solution"].strip()
-    target = row.get("answer") or last_boxed(solution) or ""
-    family = (row.get("type") or row["subject"]).lower().replace("&", "and").replace(" ", "_")
+    r"""One row; the target is its "answer", or what the solution's last \boxed{} holds.
+
+    Raises:
+        ValueError: a field is missing or not text.
+    """
+    question, solution = text(row, "problem"), text(row, "solution")
+    target = text(row, "answer") if row.get("answer") else last_boxed(solution) or ""
+    family = text(row, "type" if row.get("type") else "subject").lower().replace("&", "and").replace(" ", "_")
     key = digest([benchmark, question, target])
     return Problem(key, benchmark, family, question, target, "expression", solution=solution)

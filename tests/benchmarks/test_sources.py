@@ -121,7 +121,10 @@ def test_a_package_is_found_and_never_imported(tmp_path: Path, monkeypatch: pyte
     ("name", "content", "message"),
     [
         ("a.jsonl", '{"x": 1}\nnot json\n', r"a.jsonl:2: not JSON"),
+        ("a.jsonl", '{"x": 1}\n[1]\n', r"a.jsonl: row 2 is \[1\], not a mapping of fields"),
         ("a.json", "{}", r"a.json: not readable as rows: KeyError\('examples'\)"),
+        ("a.json", "5", r"a.json: not readable as rows: TypeError"),
+        ("a.json", '["x"]', r"a.json: row 1 is 'x', not a mapping of fields"),
         ("a.parquet", "not parquet", r"a.parquet: not a parquet file"),
         ("a.jsonl", None, r"a.jsonl: no such file"),
     ],
