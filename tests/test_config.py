@@ -46,6 +46,13 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     return raw
 
 
+def test_the_order_of_the_team_in_the_file_is_nothing():
+    team = RAW["team"]
+    backwards = parse_params(changed("team", dict(reversed(team.items()))))
+    assert list(backwards.team) == sorted(team)
+    assert backwards == parse_params(RAW)
+
+
 INNER = ((AgentConfig, "team.<name>."), (ServerConfig, "leader.server."), (LoraConfig, "train_sft.lora."))
 
 

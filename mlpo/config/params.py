@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from mlpo.config.models import AgentConfig, AgentName, LeaderConfig
 from mlpo.config.results import NEED_COLLEAGUES, EvaluateConfig, RegisterConfig, ServeConfig
@@ -36,7 +36,7 @@ class Params(Section):
     seed: int = Field(0, ge=0, lt=2**31)
     """Every random choice follows from it."""
     team: dict[AgentName, AgentConfig] = Field(min_length=1)
-    """The agents, in order: name -> agent."""
+    """The agents: name -> agent, in the order of the names whatever theirs in the file is."""
     leader: LeaderConfig = LeaderConfig()
     rounds: RoundsConfig = RoundsConfig()
     runtime: RuntimeConfig = RuntimeConfig()
@@ -48,6 +48,12 @@ class Params(Section):
     evaluate: EvaluateConfig = EvaluateConfig()
     register_: RegisterConfig = Field(RegisterConfig(), alias="register")
     serve: ServeConfig = ServeConfig()
+
+    @field_validator("team")
+    @classmethod
+    def _by_name(cls, team: dict[str, AgentConfig]) -> dict[str, AgentConfig]:
+        """DVC compares mappings without their order, so order must change nothing."""
+        return dict(sorted(team.items()))
 
     @model_validator(mode="after")
     def _agents_are_not_the_leader(self) -> Params:
