@@ -28,7 +28,7 @@ from flows.parameters import Overrides, StageName
 from flows.process import ends_with_parent, ends_with_worker
 from flows.stage import Share, StageFailedError, run_stage
 from mlpo.checkout import checkout_for
-from mlpo.config import ConfigError, load_params
+from mlpo.config import ConfigError
 from mlpo.layout import METRICS, PARAMS, PLOTS, TIMINGS
 from mlpo.overrides import merge
 from mlpo.report.table import difference_cells, print_table, strategy_cells
@@ -96,9 +96,8 @@ def _show_results(folder: Path) -> None:
     """The report's two tables and its plots as artifacts, and a link to the run in MLflow."""
     if metrics := _read(folder / METRICS):
         where = f"`{folder / METRICS}`"
-        confidence = load_params(folder / PARAMS).evaluate.confidence
-        create_table_artifact(strategy_cells(metrics, confidence), key="results", description=where)
-        create_table_artifact(difference_cells(metrics, confidence), key="differences", description=where)
+        create_table_artifact(strategy_cells(metrics, metrics["confidence"]), key="results", description=where)
+        create_table_artifact(difference_cells(metrics, metrics["confidence"]), key="differences", description=where)
     for plot in sorted((folder / PLOTS).glob("*.png")):
         key = f"plot-{plot.stem.replace('_', '-')}"  # a data URI: the UI needs no server that has the file
         data = base64.b64encode(plot.read_bytes()).decode()
@@ -119,7 +118,7 @@ def print_results(folder: Path) -> None:
     if metrics := _read(folder / METRICS):
         strategies = _read(folder / TIMINGS).get("strategies", {})
         seconds = {name: row["model_seconds_per_problem"] for name, row in strategies.items()}
-        print_table(metrics, seconds=seconds, confidence=load_params(folder / PARAMS).evaluate.confidence)
+        print_table(metrics, seconds=seconds, confidence=metrics["confidence"])
 
 
 def main() -> int:

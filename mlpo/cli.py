@@ -196,7 +196,7 @@ def report() -> None:
     """The report of this checkout's results again: data/report/report.html and data/report/plots."""
     from mlpo.stages import report as stage
 
-    stage.run(_params())
+    stage.run()
 
 
 @app.command()

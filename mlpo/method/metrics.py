@@ -244,7 +244,7 @@ def evaluation_metrics(
         name: strategy_metrics(rows, confidence=confidence, generations=planned.get(name))
         for name, rows in graded.items()
     }
-    return {"strategies": strategies, "paired": paired, "best_single": best_single}
+    return {"strategies": strategies, "paired": paired, "best_single": best_single, "confidence": confidence}
 
 
 def _by_round(graded: Sequence[Graded]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from mlpo.agents.runner import stream_strategies
 from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params
 from mlpo.grading import is_equivalent
-from mlpo.layout import MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, WORK, proposals_of, transcripts_of
+from mlpo.layout import METRICS, MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, TRANSCRIPTS, WORK, proposals_of, transcripts_of
 from mlpo.method.baselines import ORACLE, oracle_any
 from mlpo.method.metrics import Graded, grade
 from mlpo.method.selection import best_agent
@@ -90,6 +90,7 @@ def play(
 ) -> Played:
     """Play every strategy, write its transcripts to data/evaluation and return what the metrics need, without texts.
 
+    Transcripts and metrics of an evaluation before go first: until this one has ended, nothing passes for its result.
     Round 0 of the agents is read from data/proposals. Everything else is kept in .mlpo/evaluation.jsonl under the
     identity of the weights, so a stopped run goes on and a changed leader pays only for itself.
 
@@ -97,6 +98,8 @@ def play(
         DeadModelError: the leader's server stays dead, or those of more agents than `evaluate.max_dead_agents`.
     """
     graded: dict[str, list[Graded]] = {}
+    for stale in (METRICS, *TRANSCRIPTS.glob("*.jsonl")):  # of other strategies, problems or leaders
+        stale.unlink(missing_ok=True)
     with closing(CompletionStore(WORK / "evaluation.jsonl")) as store:
         shelf = ModelShelf(
             models,

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
-from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 
 from mlpo.agents.ledger import GenerationLedger
-from mlpo.agents.local import LocalModels
-from mlpo.agents.runner import run_strategies
 from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params, digest
 from mlpo.layout import MLPO_LEADER
 from mlpo.method.answers import agent_answer, think_of
-from mlpo.stages.strategies import team_strategy
+from mlpo.stages.registered import RegisteredLeader, read_registered
 from mlpo.stages.team import team_prompts
+from mlpo.stages.team_models import team_models
 from mlpo.store import request_key
 from mlpo.tracking.registry import champion_folder
 from mlpo.types import LEADER, AnswerKind, Completion, Problem, Round
@@ -30,29 +28,25 @@ NUMBER_QUESTION = re.compile(r"\d\s*[-+*/x×÷]\s*\d|\bhow (?:many|much)\b", re.
 def run(params: Params, question: str, *, models: Models | None = None, console: Console | None = None) -> None:
     """Print every agent's proposal, the leader's thinking and its answer, round by round.
 
-    The leader is the champion; without one, the leader that `train_mlpo` left in this checkout.
+    The leader is the champion, with the team and the rounds that it was registered with; without one, the leader that
+    `train_mlpo` left in this checkout, with the checkout's.
 
     Raises:
         ConfigError: the question is empty, there is no leader, or the question does not fit a model's context.
     """
     problem = problem_of(question)
-    folder, title = _leader()
+    leader, title = _leader(params)
     shelf = ModelShelf(
-        models or LocalModels(params.runtime),
+        models or team_models(leader.params),
         {},
         request_key,
         ledger=GenerationLedger(),
         max_loaded=params.runtime.max_loaded_models,
     )
     screen = console or Console()
-    screen.print(f"[bold]{escape(problem.question)}[/]   [dim]{title}, {len(params.team)} agents[/]")
+    screen.print(f"[bold]{escape(problem.question)}[/]   [dim]{title}, {len(leader.team)} agents[/]")
     with closing(shelf):
-        backends = {
-            n: shelf.backend(agent.model, agent.revision, agent.server, agent.quantize)
-            for n, agent in params.team.items()
-        }
-        backends[LEADER] = shelf.backend(str(folder))
-        (transcript,) = run_strategies([team_strategy(params, team_prompts(params))(problem)], backends)
+        (transcript,) = leader.play([problem], shelf)
     for number, exchange in enumerate(transcript.rounds):
         screen.print(Panel(_round(exchange, problem), title=f"round {number}", title_align="left"))
     answer = "no answer could be read" if transcript.answer is None else transcript.answer
@@ -76,13 +70,15 @@ def answer_kind(question: str) -> AnswerKind:
     return "number" if NUMBER_QUESTION.search(question) else "word"
 
 
-def _leader() -> tuple[Path, str]:
+def _leader(params: Params) -> tuple[RegisteredLeader, str]:
     try:
-        return champion_folder(), "the champion"
+        folder = champion_folder()
     except ConfigError:
         if not MLPO_LEADER.is_dir():
             raise ConfigError(f"there is no champion and no leader in {MLPO_LEADER}; run the pipeline first") from None
-        return MLPO_LEADER, f"no champion yet, so {MLPO_LEADER}"
+        here = RegisteredLeader(MLPO_LEADER, params, tuple(team_prompts(params)))
+        return here, f"no champion yet, so {MLPO_LEADER}"
+    return read_registered(folder, params.runtime), "the champion"
 
 
 def _round(exchange: Round, problem: Problem) -> str:

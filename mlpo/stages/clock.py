@@ -31,10 +31,12 @@ class StageClock:
 def stage_clock(stage: str) -> Iterator[StageClock]:
     """Measure the block and write its seconds to .mlpo/timings/<stage>.json, also if it is stopped.
 
-    A run that goes on after a stop adds to the stopped run's seconds; one after a finished run starts from nothing.
+    A run that goes on after a stop adds to the stopped run's seconds; one after a finished run starts from nothing, but
+    for models that it asks nothing: all that they said was kept, and what it cost was measured then.
     """
     path = TIMINGS_FOLDER / f"{stage}.json"
     before = read_timing(path)
+    models = before.get("models", {})
     if before.get("finished", True):
         before = {}
     clock, started, finished = StageClock(), time.perf_counter(), False
@@ -48,9 +50,14 @@ def stage_clock(stage: str) -> Iterator[StageClock]:
             "model_seconds": round(
                 before.get("model_seconds", 0.0) + clock.ledger.model_seconds + clock.training_seconds, 6
             ),
-            "models": clock.ledger.as_rows(),
+            "models": models | {name: _added(before, name, row) for name, row in clock.ledger.as_rows().items()},
         }
         write_json_atomic(path, timing)
+
+
+def _added(before: Mapping[str, Any], model: str, row: Mapping[str, float]) -> dict[str, float]:
+    stopped = before.get("models", {}).get(model, {})
+    return {name: value + stopped.get(name, 0) for name, value in row.items()}
 
 
 def read_timing(path: Path) -> Mapping[str, Any]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from mlpo.agents.ledger import GenerationLedger, Usage
+from mlpo.agents.ledger import Usage
 from mlpo.config import Params
 from mlpo.layout import TIMINGS
 from mlpo.method.metrics import Graded
@@ -14,16 +13,16 @@ from mlpo.store import write_json_atomic
 from mlpo.tracking.provenance import current_commit
 
 
-def usage(past: Mapping[str, Mapping[str, Any]], ledger: GenerationLedger) -> dict[str, Usage]:
-    """What each model did in all, in earlier stages and runs too: kept completions were paid for there."""
+def usage() -> dict[str, Usage]:
+    """What each model did in the stages that make transcripts, as of when it was last asked there."""
     total: dict[str, Usage] = {}
-    rows = [timing.get("models", {}) for stage, timing in past.items() if stage.startswith(("propose@", "evaluate"))]
-    for models in (*rows, ledger.as_rows()):
-        for model, row in models.items():
-            used = total.setdefault(model, Usage())
-            used.prompt_tokens += row["prompt_tokens"]
-            used.completion_tokens += row["completion_tokens"]
-            used.model_seconds += row["model_seconds"]
+    for stage, timing in all_timings().items():
+        if stage.startswith(("propose@", "evaluate")):
+            for model, row in timing.get("models", {}).items():
+                used = total.setdefault(model, Usage())
+                used.prompt_tokens += row["prompt_tokens"]
+                used.completion_tokens += row["completion_tokens"]
+                used.model_seconds += row["model_seconds"]
     return total
 
 

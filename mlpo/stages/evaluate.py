@@ -20,7 +20,7 @@ from mlpo.layout import (
 )
 from mlpo.method.metrics import Graded, evaluation_metrics
 from mlpo.stages.arena import Arena, play, read_arena
-from mlpo.stages.clock import all_timings, stage_clock
+from mlpo.stages.clock import stage_clock
 from mlpo.stages.costs import strategy_seconds, usage, write_timings
 from mlpo.stages.progress import progress
 from mlpo.stages.report import with_texts, write_page, write_plots
@@ -42,7 +42,6 @@ def run(params: Params, *, models: Models | None = None) -> None:
         ConfigError: problems, proposals or a leader are missing, or a prompt does not fit; no result is written.
     """
     arena = read_arena(params)
-    past = all_timings()
     with (
         stage_clock("evaluate") as clock,
         stage_run("evaluate", params, inputs=INPUTS, outputs=[TRANSCRIPTS, METRICS]) as tracked,
@@ -52,13 +51,13 @@ def run(params: Params, *, models: Models | None = None) -> None:
             graded, dead = play(params, arena, source, ledger=clock.ledger, on_done=advance)
         metrics = metrics_of(params, arena, graded) | {"dead_agents": dead_agents(dead, graded)}
         write_json_atomic(METRICS, metrics)
-        write_plots(params, metrics)
+        write_plots(metrics)
         _track(tracked, metrics, _cases(graded[LEADER], params.evaluate.num_traces))
-    seconds = strategy_seconds(graded, usage(past, clock.ledger))
+    seconds = strategy_seconds(graded, usage())
     write_timings(params, tracked.parent_id, seconds)
-    write_page(params, metrics, graded)  # after the clock has stopped, since it shows seconds
+    write_page(metrics, graded)  # after the clock has stopped, since it shows seconds
     tracked.log_artifact(REPORT, "report")
-    report.print_table(metrics, seconds=seconds, confidence=params.evaluate.confidence)
+    report.print_table(metrics, seconds=seconds, confidence=metrics["confidence"])
     for agent, row in metrics["dead_agents"].items():
         print(f"{agent} was dead and is missing in {row['missing']} of {row['of']} answers: {row['reason']}")
 

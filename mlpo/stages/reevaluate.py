@@ -6,7 +6,6 @@ from collections import ChainMap
 from contextlib import closing
 
 from mlpo.agents.ledger import GenerationLedger
-from mlpo.agents.local import LocalModels
 from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params
 from mlpo.grading import is_equivalent
@@ -14,6 +13,7 @@ from mlpo.layout import PROBLEMS, TEST_PROBLEMS, WORK, proposals_of
 from mlpo.method.metrics import grade, strategy_metrics
 from mlpo.stages.progress import progress
 from mlpo.stages.registered import RegisteredLeader, read_registered
+from mlpo.stages.team_models import team_models
 from mlpo.store import CompletionStore, read_jsonl, read_kept, request_key
 from mlpo.tracking.connect import connect
 from mlpo.tracking.evaluations import add_evaluation
@@ -38,7 +38,7 @@ def run(params: Params, version: int, *, models: Models | None = None) -> None:
     if not problems:
         raise ConfigError(f"{TEST_PROBLEMS}: no problems; raise prepare.num_test")
     with stage_run("evaluate_leader", params, inputs=[PROBLEMS]) as tracked:
-        transcripts = _played(leader, problems, params, models or LocalModels(params.runtime))
+        transcripts = _played(leader, problems, params, models or team_models(leader.params))
         graded = [grade(t, p, equivalent=is_equivalent) for t, p in zip(transcripts, problems, strict=True)]
         row = strategy_metrics(graded, confidence=params.evaluate.confidence)
         evaluation = Evaluation.of({g.problem.id: g.correct for g in graded}, row)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from mlpo.config import ConfigError, Params, digest
 from mlpo.grading import is_equivalent
@@ -24,6 +23,7 @@ from mlpo.method.prompts import agent_messages, leader_messages, solo_messages
 from mlpo.models.load import model_identity, weights_digest
 from mlpo.report import readme_table
 from mlpo.stages.clock import stage_clock
+from mlpo.stages.results import read_metrics
 from mlpo.stages.team import team_prompts
 from mlpo.store import read_jsonl, write_json_atomic
 from mlpo.tracking.candidate import Candidate
@@ -63,7 +63,7 @@ def announcement(registration: Registration) -> str:
 
 def _candidate(params: Params) -> Candidate:
     graded = _graded()
-    metrics: dict[str, Any] = json.loads(METRICS.read_text(encoding="utf-8"))
+    metrics = read_metrics()
     shown = graded[0].transcript.rounds[-1].proposals
     return Candidate(
         folder=MLPO_LEADER,
@@ -73,7 +73,7 @@ def _candidate(params: Params) -> Candidate:
         params=params,
         evaluation=Evaluation.of({g.problem.id: g.correct for g in graded}, metrics["strategies"][LEADER]),
         metrics=metrics,
-        table=readme_table(metrics, confidence=params.evaluate.confidence),
+        table=readme_table(metrics, confidence=metrics["confidence"]),
         team=team_prompts(params),
         example=leader_messages(graded[0].problem, shown),
         solo_example=solo_messages(graded[0].problem),

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from mlpo import report
-from mlpo.config import ConfigError, Params
+from mlpo.config import ConfigError
 from mlpo.grading import is_equivalent
 from mlpo.layout import METRICS, MLPO_CURVE, PLOTS, REPORT, SFT_CURVE, TEST_PROBLEMS, TIMINGS, transcripts_of
 from mlpo.method.metrics import Graded, grade
+from mlpo.stages.results import read_metrics
 from mlpo.store import read_jsonl
 from mlpo.types import LEADER, Problem, Transcript
 
@@ -19,29 +20,25 @@ MAX_CASES = 400
 """Problems whose transcripts are read for the page; it takes as many as fit."""
 
 
-def run(params: Params) -> None:
+def run() -> None:
     """Make the page and the plots again.
 
     Raises:
         ConfigError: nothing was evaluated here, or by an older mlpo, or transcripts are of other problems.
     """
-    if not METRICS.is_file():
-        raise ConfigError(f"{METRICS}: no results here; run `mlpo evaluate`, or `dvc pull` if somebody else did")
-    metrics = json.loads(METRICS.read_text(encoding="utf-8"))
+    metrics = read_metrics()
     graded = {name: _graded(name) for name in metrics["strategies"]}
-    if not any("holm_p" in row for row in metrics["paired"].values()):
-        raise ConfigError(f"{METRICS}: no corrected p, so an older mlpo wrote it; run `mlpo evaluate` again")
-    write_plots(params, metrics)
-    write_page(params, metrics, graded)
+    write_plots(metrics)
+    write_page(metrics, graded)
     print(f"{REPORT}: open it in a browser; {PLOTS} holds its plots")
 
 
-def write_plots(params: Params, metrics: Mapping[str, Any]) -> None:
+def write_plots(metrics: Mapping[str, Any]) -> None:
     """Draw data/report/plots: the same results, the same bytes."""
-    report.write_plots(_plots(params, metrics), PLOTS)
+    report.write_plots(_plots(metrics), PLOTS)
 
 
-def write_page(params: Params, metrics: Mapping[str, Any], graded: Mapping[str, Sequence[Graded]]) -> None:
+def write_page(metrics: Mapping[str, Any], graded: Mapping[str, Sequence[Graded]]) -> None:
     """Write data/report/report.html, with the seconds of timings.json if there is one.
 
     Args:
@@ -50,9 +47,8 @@ def write_page(params: Params, metrics: Mapping[str, Any], graded: Mapping[str, 
     chosen = [g.problem.id for g in report.choose_cases(graded[LEADER], MAX_CASES)]
     browser = report.browser_data({name: with_texts(rows, chosen) for name, rows in graded.items()})
     timings = json.loads(TIMINGS.read_text(encoding="utf-8")) if TIMINGS.is_file() else None
-    confidence = params.evaluate.confidence
-    plots = _plots(params, metrics)
-    html = report.page(metrics, plots=plots, browser=browser, timings=timings, confidence=confidence)
+    plots = _plots(metrics)
+    html = report.page(metrics, plots=plots, browser=browser, timings=timings, confidence=metrics["confidence"])
     report.replace_file(REPORT, html.encode())
 
 
@@ -64,9 +60,9 @@ def with_texts(graded: Sequence[Graded], chosen: Sequence[str]) -> list[Graded]:
     return [replace(by_problem[each], transcript=texts[each]) for each in chosen]
 
 
-def _plots(params: Params, metrics: Mapping[str, Any]) -> list[report.Plot]:
+def _plots(metrics: Mapping[str, Any]) -> list[report.Plot]:
     sft_curve, mlpo_curve = report.read_curve(SFT_CURVE), report.read_curve(MLPO_CURVE)
-    return report.plots(metrics, sft_curve=sft_curve, mlpo_curve=mlpo_curve, confidence=params.evaluate.confidence)
+    return report.plots(metrics, sft_curve=sft_curve, mlpo_curve=mlpo_curve, confidence=metrics["confidence"])
 
 
 def _graded(strategy: str) -> list[Graded]:

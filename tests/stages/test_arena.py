@@ -12,7 +12,16 @@ import pytest
 from mlpo.agents.ledger import GenerationLedger
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import RIVALS, ConfigError, Params, parse_params
-from mlpo.layout import MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, TRANSCRIPTS, proposals_of, transcripts_of
+from mlpo.layout import (
+    METRICS,
+    MLPO_LEADER,
+    SFT_LEADER,
+    TEST_PROBLEMS,
+    TRANSCRIPTS,
+    WORK,
+    proposals_of,
+    transcripts_of,
+)
 from mlpo.method.corex import SCORE_SYSTEM
 from mlpo.method.deferral import DEFERRAL_SYSTEM
 from mlpo.method.metrics import Graded
@@ -21,7 +30,7 @@ from mlpo.stages import propose
 from mlpo.stages.arena import play, read_arena
 from mlpo.stages.evaluate import metrics_of
 from mlpo.stages.strategies import strategy_names
-from mlpo.store import read_jsonl, write_jsonl_atomic
+from mlpo.store import read_jsonl, write_json_atomic, write_jsonl_atomic
 from mlpo.types import LEADER, Problem, Request, Transcript
 from tests.stages.conftest import copy_proposals, proposed
 
@@ -86,6 +95,23 @@ def test_every_strategy_answers_every_test_problem(ready: Params) -> None:
         assert [t.problem_id for t in transcripts] == [f"test{n:06d}" for n in (10, 11, 12, 13)]
         assert {t.strategy for t in transcripts} == {name}
         assert all(c.text for t in transcripts for c in t.completions)
+
+
+def test_what_an_evaluation_before_left_is_gone(ready: Params, raw_params: dict[str, Any]) -> None:
+    raw_params["evaluate"]["rivals"] = ["debate"]
+    played(parse_params(raw_params), ScriptedModels(reply))
+    write_json_atomic(METRICS, {"of": "debate too"})
+    assert transcripts_of("debate").is_file()
+
+    def stopped(request: Request) -> str:
+        raise KeyboardInterrupt
+
+    (WORK / "evaluation.jsonl").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        played(ready, ScriptedModels(stopped))
+    assert not METRICS.exists()
+    graded = played(ready, ScriptedModels(reply))
+    assert set(TRANSCRIPTS.iterdir()) == set(map(transcripts_of, graded))
 
 
 def test_only_the_leaders_asked_for_play_and_cost(ready: Params, raw_params: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ from rich.console import Console
 
 from mlpo.agents.backend import failed
 from mlpo.agents.scripted import ScriptedModels
-from mlpo.config import ConfigError, Params
+from mlpo.config import ConfigError, Params, RoundsConfig
 from mlpo.layout import MLPO_LEADER
-from mlpo.method.prompts import leader_text
+from mlpo.method.prompts import AgentPrompt, leader_text
 from mlpo.stages import ask
+from mlpo.tracking.register import register_leader
+from mlpo.tracking.runs import stage_run
 from mlpo.types import LEADER, Completion, Request
+from tests.tracking.candidates import LEADER_MODEL, candidate, write_leader
 
 
 @pytest.mark.parametrize(
@@ -59,6 +63,24 @@ def test_proposals_thinking_and_answer_are_shown_round_by_round(house: Path, par
     assert "adder: adder says 49" in text[second:]
     assert "guesser: failed: down" in text[second:]
     assert text.rstrip().endswith("answer: 42")
+
+
+def test_the_champion_answers_with_the_team_it_was_registered_with(house: Path, params: Params) -> None:
+    write_leader(MLPO_LEADER, "weights")
+    team = [AgentPrompt("adder", "Be brief."), AgentPrompt("guesser", "Guess.")]
+    with stage_run("register", params) as run:
+        register_leader(run, replace(candidate(params, "01"), team=team), inputs=[], code=LEADER_MODEL)
+    asked: list[Request] = []
+
+    def reply(request: Request) -> str:
+        asked.append(request)
+        return leader_text("Hm.", "42") if request.model == LEADER else "42"
+
+    of_checkout = {"team": {"other": params.team["adder"]}, "rounds": RoundsConfig(num_rounds=1)}
+    text = shown(params.model_copy(update=of_checkout), ScriptedModels(reply))
+    assert text.splitlines()[0].endswith("the champion, 2 agents")
+    assert [request.model for request in asked].count(LEADER) == params.rounds.num_rounds == 2
+    assert {request.messages[0].content for request in asked if request.model == "guesser"} == {"Guess."}
 
 
 def test_an_answer_that_cannot_be_read_is_said_to_be_none(house: Path, params: Params) -> None:

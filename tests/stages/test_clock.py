@@ -13,10 +13,11 @@ from mlpo.types import Completion
 SLEPT = 0.05
 
 
-def run_for(seconds: float, *, stop: bool = False) -> None:
+def run_for(seconds: float, *, stop: bool = False, asked: str | None = "geo") -> None:
     with stage_clock("prepare") as clock:
         clock.training_seconds += 2.0
-        clock.ledger.add([Completion("p", "geo", "x", "stop", 3, 1)], 1.5)
+        if asked:
+            clock.ledger.add([Completion("p", asked, "x", "stop", 3, 1)], 1.5)
         time.sleep(seconds)
         if stop:
             raise KeyboardInterrupt
@@ -46,6 +47,21 @@ def test_a_run_after_a_stop_adds_and_one_after_an_end_starts_anew() -> None:
     assert read_timing(path)["wall_seconds"] >= SLEPT
     run_for(0)
     assert read_timing(path)["model_seconds"] == 3.5
+
+
+def test_what_a_model_cost_is_known_until_it_is_asked_again() -> None:
+    def prompt_tokens() -> dict[str, int]:
+        return {model: row["prompt_tokens"] for model, row in all_timings()["prepare"]["models"].items()}
+
+    run_for(0)
+    run_for(0, asked=None)  # everything it said is kept
+    run_for(0, asked="leader")
+    assert prompt_tokens() == {"geo": 3, "leader": 3}
+    assert all_timings()["prepare"]["model_seconds"] == 3.5
+    with pytest.raises(KeyboardInterrupt):
+        run_for(0, stop=True)
+    run_for(0)
+    assert prompt_tokens() == {"geo": 6, "leader": 3}
 
 
 def test_a_stage_that_never_ran_has_no_timing() -> None:

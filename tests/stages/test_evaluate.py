@@ -71,7 +71,7 @@ def test_results_are_written_tracked_and_the_same_again(
     page = REPORT.read_text()
     assert "model seconds" in page
     REPORT.unlink()
-    report.run(params)  # `mlpo report`, from what is on the disk
+    report.run()  # `mlpo report`, from what is on the disk
     assert REPORT.read_text() == page
     traces = client.search_traces(locations=[parent.info.experiment_id])
     assert len(traces) == params.evaluate.num_traces

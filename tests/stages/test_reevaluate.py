@@ -74,6 +74,18 @@ def test_its_team_is_the_one_it_was_registered_with(registered: Params) -> None:
     assert first.messages[1].content == "worked?"
 
 
+def test_its_models_are_those_of_its_own_team(registered: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    teams: list[list[str]] = []
+
+    def models_of(params: Params) -> ScriptedModels:
+        teams.append(list(params.team))
+        return ScriptedModels(reply)
+
+    monkeypatch.setattr(reevaluate, "team_models", models_of)
+    reevaluate.run(registered.model_copy(update={"team": {"other": registered.team["adder"]}}), 1)
+    assert teams == [["adder", "guesser"]]
+
+
 def test_what_is_missing_is_named(registered: Params) -> None:
     with pytest.raises(ConfigError, match="there is no leader version 2; known versions: 1"):
         reevaluate.run(registered, 2)
