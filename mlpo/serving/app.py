@@ -151,6 +151,11 @@ def _say_errors(app: FastAPI) -> None:
         told = f"there is no {request.method} {request.url.path}; see / and /v1/chat/completions"
         return refusal(Refused(error.status_code, "not_found", told))
 
+    @app.exception_handler(500)
+    async def broken(_: Request, error: Exception) -> Response:
+        # Starlette raises it again when this is sent, and uvicorn logs it
+        return refusal(Refused(500, "internal_error", "the server failed; try again, and see its log"))
+
 
 def _say_health(app: FastAPI, config: ServeConfig, desk: Desk, traces: ServedTraces) -> None:
     """Whether it lives, and whether it takes another question."""
@@ -183,7 +188,7 @@ async def _body(request: Request) -> object:
             raise BadRequestError(Refused(413, "too_large", f"the body is over {MAX_BODY_BYTES} bytes; ask shorter"))
     try:
         return json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # too many brackets inside each other are the second
         raise BadRequestError(Refused(400, "invalid_json", f"the body is not JSON: {error}; mend it")) from None
 
 

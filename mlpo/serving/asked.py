@@ -7,6 +7,7 @@ them; the reply says how many were passed over. What would change an answer and 
 from __future__ import annotations
 
 import difflib
+import json
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -109,6 +110,7 @@ def read_question(raw: object, config: ServeConfig) -> Question:
     """
     if not isinstance(raw, dict):
         raise _bad("the body must be a JSON object with model and messages", None)
+    _refuse_half_characters(raw)
     body = _checked(_without_neutral(raw))
     if body.model not in MODELS:
         raise BadRequestError(unknown_model(body.model))
@@ -139,6 +141,19 @@ def unknown_model(name: str) -> Refused:
     """There is no model of this name."""
     told = f"model {name!r} does not exist; there are {' and '.join(MODELS)}"
     return Refused(404, "model_not_found", told, "model")
+
+
+def _refuse_half_characters(raw: dict[str, Any]) -> None:
+    """JSON can say half a character ("\\ud800"), as JavaScript leaves it of an emoji it cut; no text holds one."""
+    for name, value in raw.items():
+        field = name.encode(errors="backslashreplace").decode()
+        try:
+            json.dumps([name, value], ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            told = f"{field}: half a character (a lone surrogate) is in its text; cut text between characters"
+            raise _bad(told, field) from None
+        except RecursionError:
+            raise _bad(f"{field}: too many brackets inside each other; ask with fewer", field) from None
 
 
 def _without_neutral(raw: dict[str, Any]) -> dict[str, Any]:

@@ -204,6 +204,37 @@ def test_a_large_body_is_refused_however_it_comes(opened: Open) -> None:
         assert client.post("/v1/chat/completions", content=parts()).status_code == 413
 
 
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b'{"model": "leader", "messages": [{"role": "user", "content": "1 + 1? \\ud83d"}]}', "invalid_request"),
+        (b'{"model": "leader", "mess\\ud83d": 1}', "invalid_request"),
+        (b'{"model": "leader", "user": "\xed\xa0\xbd"}', "invalid_request"),  # Python reads halves in UTF-8 too
+        (b"\xff", "invalid_json"),
+        (b"[" * 200_000, "invalid_json"),
+    ],
+)
+def test_what_is_json_and_no_text_or_no_json_at_all_is_the_clients_mistake(
+    opened: Open, content: bytes, code: str
+) -> None:
+    with opened() as client:
+        refused = client.post("/v1/chat/completions", content=content)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, code)
+
+
+def test_a_failure_that_nobody_foresaw_is_json_that_tells_nothing_of_the_inside(opened: Open, ends: Ends) -> None:
+    def begin(*about: Any, **more: Any) -> Any:
+        raise RuntimeError("sqlite:////home/me/mlflow.db")
+
+    ends.begin = begin  # type: ignore[method-assign]
+    with opened() as client:
+        outside = TestClient(client.app, headers=dict(client.headers), raise_server_exceptions=False)  # as a browser is
+        failed = ask(outside)
+    assert (failed.status_code, failed.json()["error"]["code"]) == (500, "internal_error")
+    assert failed.json()["error"]["type"] == "server_error"
+    assert "mlflow" not in failed.text
+
+
 def test_the_page_may_load_nothing_from_elsewhere(opened: Open) -> None:
     with opened() as client:
         assert "default-src 'none'" in client.get("/").headers["content-security-policy"]

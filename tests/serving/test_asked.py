@@ -53,6 +53,10 @@ def test_the_newer_name_of_the_limit_wins() -> None:
         ({"messages": [{"role": "user", "content": " "}]}, 400, "messages", "the question is empty; ask something"),
         ({"messages": [{"role": "assistant", "content": "x"}]}, 400, "messages", "must be the user's question, and is"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, 400, "messages.0.content", "Input"),
+        ({"messages": [{"role": "user", "content": "1 + 1? \ud83d"}]}, 400, "messages", "messages: half a character"),
+        ({"user": {"\ude00": "me"}}, 400, "user", "user: half a character (a lone surrogate) is in its text; cut"),
+        ({"model": "\ud800"}, 400, "model", "model: half a character"),
+        ({"x\ud800": 1}, 400, "x\\ud800", "x\\ud800: half a character"),
         ({"answer_kind": "poem"}, 400, "answer_kind", "answer_kind: Input should be 'integer', 'number',"),
     ],
 )
@@ -72,3 +76,11 @@ def test_a_body_that_is_no_object_or_lacks_a_field_is_told() -> None:
     for raw, message in (([], "the body must be a JSON object"), ({"model": "leader"}, "messages is missing; add it")):
         with pytest.raises(BadRequestError, match=message):
             read_question(raw, ServeConfig())
+
+
+def test_too_many_brackets_are_told_and_do_no_harm() -> None:
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    with pytest.raises(BadRequestError, match="metadata: too many brackets inside each other; ask with fewer"):
+        read(metadata=nested)
