@@ -8,8 +8,10 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 
 import uvicorn
 from fastapi import FastAPI
@@ -26,6 +28,8 @@ from mlpo.tracking.served import ServedTraces
 
 LOG = logging.getLogger("mlpo.serving")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 30.0, 600.0
+"""Before a version that can't be served is tried again. The pause doubles with every failure: a try is a download."""
 
 
 def run(params: Params) -> None:
@@ -112,20 +116,44 @@ async def _follow(
     desk: Desk, look_up: Callable[[], int | None], open_version: Callable[[int], Champion], seconds: float
 ) -> None:
     """Whenever the alias moves, load its version and let it take new questions; what fails is told once."""
-    told = ""
+    told, patience = "", Patience()
     while True:
         await asyncio.sleep(seconds)
+        version = None
         try:
             version = await asyncio.to_thread(look_up)
             serving = desk.champion.version if desk.champion else None
             if version is not None and version != serving:
+                if not patience.allows(version, time.monotonic()):
+                    continue
                 await asyncio.wrap_future(desk.seat(await asyncio.to_thread(open_version, version)))
                 print(f"leader version {version} has taken over from version {serving}", flush=True)
-            told = ""
+            told, patience = "", Patience()
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the version in place serves on
+            if version is not None:
+                patience.failed(version, time.monotonic())
             if str(error) != told:
                 told = str(error)
                 LOG.warning("the new champion can't be served, so the one before goes on: %s", told)
+
+
+@dataclass(slots=True)
+class Patience:
+    """When a version that could not be served may be tried again; another version may at once."""
+
+    version: int | None = None
+    pause: float = 0.0
+    until: float = 0.0
+
+    def allows(self, version: int, now: float) -> bool:
+        """Whether to try it."""
+        return version != self.version or now >= self.until
+
+    def failed(self, version: int, now: float) -> None:
+        """It could not be served, again or for the first time."""
+        again = min(2 * self.pause, LONGEST_PAUSE_SECONDS)
+        self.pause = again if version == self.version else FIRST_PAUSE_SECONDS
+        self.version, self.until = version, now + self.pause
 
 
 def _key(config: ServeConfig) -> str | None:
