@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "mlpo"
+TRANSIENT = {HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)}
+"""HTTP statuses of what may pass. MLflow gives one to every error, also of SQLite; a dead server's is 500."""
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",  # else a new database prints its migrations
@@ -114,12 +117,14 @@ def as_global_store(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def store_of(connection: Connection) -> Iterator[None]:
-    """Inside the block, a store that fails is a ConnectionError: for who goes on without it."""
+    """Inside the block, a store that does not answer is a ConnectionError; what it refuses, it will refuse again."""
     from mlflow.exceptions import MlflowException
 
     try:
         yield
     except MlflowException as error:
+        if error.get_http_status_code() not in TRANSIENT:  # type: ignore[no-untyped-call]  # MLflow forgot to say int
+            raise
         raise ConnectionError(f"MLflow's store {connection.uri} does not answer ({_one_line(error)})") from error
 
 

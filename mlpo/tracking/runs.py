@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mlpo.config import Params
-from mlpo.tracking.connect import Connection, connect, exclusive
+from mlpo.tracking.connect import Connection, connect, exclusive, store_of
 from mlpo.tracking.pipeline import (
     PARENT,
     PROCESS,
@@ -44,7 +44,7 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 @dataclass(frozen=True, slots=True)
 class StageRun:
-    """The open run of one stage."""
+    """The open run of one stage. Whatever it is to record, a store that does not answer is a ConnectionError."""
 
     run_id: str
     parent_id: str
@@ -52,21 +52,25 @@ class StageRun:
 
     def log(self, metrics: Mapping[str, float], step: int = 0) -> None:
         """Record metrics of one step, visible at once (10 ms, whatever their number)."""
-        log_metrics(self.connection, self.run_id, metrics, step)
+        with store_of(self.connection):
+            log_metrics(self.connection, self.run_id, metrics, step)
 
     def log_result(self, metrics: Mapping[str, float]) -> None:
         """Record final numbers on this run and on its pipeline's, so that pipelines can be compared by them."""
-        for run_id in (self.run_id, self.parent_id):
-            log_metrics(self.connection, run_id, metrics, 0)
+        with store_of(self.connection):
+            for run_id in (self.run_id, self.parent_id):
+                log_metrics(self.connection, run_id, metrics, 0)
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """Keep a copy of a file or folder with the run, under `folder`."""
         log = self.connection.client.log_artifacts if path.is_dir() else self.connection.client.log_artifact
-        log(self.run_id, str(path), folder)
+        with store_of(self.connection):
+            log(self.run_id, str(path), folder)
 
     def tag(self, tags: Mapping[str, object]) -> None:
         """Set tags on this run."""
-        set_tags(self.connection, self.run_id, tags)
+        with store_of(self.connection):
+            set_tags(self.connection, self.run_id, tags)
 
 
 @contextmanager
@@ -87,14 +91,14 @@ def stage_run(
         outputs: files and folders it writes, recorded by their DVC hash when the block ends well.
         resume_id: the run to go on with, as a checkpoint remembers it; if it is gone, a new one is opened.
     Raises:
-        ConnectionError: MLflow's store does not answer.
+        ConnectionError: MLflow's store does not answer, also to a call that the block makes itself.
     """
     values = params.model_dump(mode="json", by_alias=True) if isinstance(params, Params) else dict(params)
     owner = os.getpid()
     connection = connect()
     run: StageRun | None = None
     failure: BaseException | None = None
-    with stop_signals() as signals:
+    with store_of(connection), stop_signals() as signals:
         try:
             with signals.shield():
                 run, new = _open(connection, stage, values, resume_id)
@@ -164,7 +168,7 @@ def _end(run: StageRun, status: Status, failure: BaseException | None) -> None:
         # The child's status first: of two stages that end together, the second sees both ended and ends the pipeline.
         run.connection.client.set_terminated(run.run_id, status)
         settle(run.connection, run.parent_id)
-    except MlflowException:
+    except (MlflowException, ConnectionError):
         if failure is None:
             raise
         logging.getLogger(__name__).warning("MLflow could not record that the run is %s", status, exc_info=True)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from mlpo.config import Params, parse_params
 from mlpo.tracking.connect import Connection, connect
 from mlpo.tracking.runs import stage_run
+from tests.flows.conftest import eventually, running
 from tests.tracking.candidates import MLPO, PROBLEMS, SFT, write_leader
 
 
@@ -33,6 +39,34 @@ def checkout(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPat
 def connection(checkout: Path) -> Connection:
     """The way to that checkout's records."""
     return connect()
+
+
+@pytest.fixture
+def stop_server(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """MLflow's server holds the checkout's records, and alone reaches its artifacts; calling this ends it."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    words = ["--host=127.0.0.1", f"--port={url.rpartition(':')[2]}", "--workers=1", "--serve-artifacts"]
+    words += [f"--backend-store-uri=sqlite:///{checkout}/mlflow.db", f"--artifacts-destination={tmp_path}/artifacts"]
+    env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{url}/health", timeout=2).is_success
+        except httpx.HTTPError:
+            return False
+
+    log = tmp_path / "mlflow.log"
+    with running(sys.executable, "-m", "mlflow", "server", *words, cwd=checkout, env=env, log=log) as server:
+        eventually(answers, 120)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+
+        def stop() -> None:
+            server.terminate()
+            server.wait(20)
+
+        yield stop
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
 from mlpo.tracking import runs
 from mlpo.tracking.connect import Connection
@@ -47,6 +48,11 @@ def cut_after_one_step(run: StageRun) -> None:
 def delete_and_fail(run: StageRun) -> None:
     run.connection.client.delete_run(run.run_id)  # a deleted run takes no more tags
     raise ValueError("bad row 7")
+
+
+def delete_and_log(run: StageRun) -> None:
+    run.connection.client.delete_run(run.run_id)
+    run.log({"loss": 1.0})
 
 
 def status(connection: Connection, run_id: str) -> str:
@@ -98,6 +104,44 @@ def test_a_store_that_cannot_be_written_does_not_hide_the_stages_own_error(
 ) -> None:
     with pytest.raises(ValueError, match="bad row 7"), stage_run("train_sft", PARAMS) as run:
         delete_and_fail(run)
+    assert "could not record that the run is FAILED" in caplog.text
+
+
+def test_each_record_that_the_store_does_not_take_is_a_connection_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    uri = "http://127.0.0.1:9"  # the discard port: nothing listens
+    run = StageRun("0" * 32, "1" * 32, Connection(MlflowClient(uri), "1", uri))
+    records: list[Callable[[], None]] = [
+        lambda: run.log({"loss": 1.0}),
+        lambda: run.log_result({"accuracy": 1.0}),
+        lambda: run.log_artifact(tmp_path),
+        lambda: run.tag({"a": "b"}),
+    ]
+    for record in records:
+        with pytest.raises(ConnectionError, match=r"http://127\.0\.0\.1:9 does not answer"):
+            record()
+
+
+def test_what_the_store_refuses_is_no_connection_error(connection: Connection) -> None:
+    with pytest.raises(MlflowException, match="deleted"), stage_run("train_sft", PARAMS) as run:
+        delete_and_log(run)
+
+
+@pytest.mark.slow
+def test_a_server_that_goes_while_a_stage_runs_or_before_it_ends_is_a_connection_error(
+    stop_server: Callable[[], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    def outage() -> None:
+        run.log({"loss": 2.0})
+        with pytest.raises(ConnectionError, match="does not answer"), stage_run("evaluate", PARAMS):
+            stop_server()
+        assert caplog.text == ""
+        run.connection.client.get_run(run.run_id)  # what a stage asks itself
+
+    with pytest.raises(ConnectionError, match="does not answer"), stage_run("train_sft", PARAMS) as run:
+        outage()
     assert "could not record that the run is FAILED" in caplog.text
 
 
