@@ -83,7 +83,12 @@ def _create_version(run: StageRun, candidate: Candidate, inputs: Sequence[Path],
             raise
     with as_global_store(run.connection):
         created = client.create_model_version(
-            NAME, f"models:/{model.model_id}", run_id=run.run_id, tags=tags, description=_description(candidate)
+            NAME,
+            f"models:/{model.model_id}",
+            run_id=run.run_id,
+            tags=tags,
+            description=_description(candidate),
+            model_id=model.model_id,  # else MLflow's server refuses the source
         )
     client.set_registered_model_alias(NAME, CHALLENGER, str(created.version))
     return int(created.version)
