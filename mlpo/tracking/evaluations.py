@@ -10,7 +10,7 @@ from pathlib import Path
 from mlpo.config import ConfigError
 from mlpo.tracking.connect import Connection, connect
 from mlpo.tracking.gate import Evaluation
-from mlpo.tracking.registry import model_id_of, version_folder
+from mlpo.tracking.registry import artifact_uri_of, model_id_of
 
 EVALUATION_FILE = "evaluation.json"
 """Of the registration: scores by problem, so that a later challenger is compared problem by problem."""
@@ -30,11 +30,17 @@ def evaluations_of(connection: Connection, version: int) -> list[Evaluation]:
 
     One that lacks a figure the gate asks for, since it was written by older code, does not count.
     """
-    folder = version_folder(connection, version)
-    later = sorted((folder / LATER_FOLDER).glob("*.json"))
-    stored = [
-        json.loads(path.read_text(encoding="utf-8")) for path in (folder / EVALUATION_FILE, *later) if path.is_file()
-    ]
+    from mlflow.artifacts import download_artifacts, list_artifacts
+
+    where = artifact_uri_of(connection, version)
+    with tempfile.TemporaryDirectory() as scratch:  # of a remote store only these are fetched, and no weights
+        for entry in list_artifacts(artifact_uri=where, tracking_uri=connection.uri):
+            name = Path(entry.path).name
+            if name in (EVALUATION_FILE, LATER_FOLDER):
+                download_artifacts(artifact_uri=f"{where}/{name}", dst_path=scratch, tracking_uri=connection.uri)
+        folder = Path(scratch)
+        found = [folder / EVALUATION_FILE, *sorted((folder / LATER_FOLDER).glob("*.json"))]
+        stored = [json.loads(path.read_text(encoding="utf-8")) for path in found if path.is_file()]
     return [Evaluation(**one) for one in stored if one.keys() == Evaluation.__dataclass_fields__.keys()]
 
 

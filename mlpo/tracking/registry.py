@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from mlpo.config import ConfigError
-from mlpo.tracking.connect import Connection, connect
+from mlpo import layout
+from mlpo.config import ConfigError, digest
+from mlpo.tracking.connect import Connection, connect, main_checkout
 from mlpo.tracking.decisions import NAME, Decision, decision_in
 
 if TYPE_CHECKING:
@@ -146,12 +149,29 @@ def champion_of(connection: Connection) -> int | None:
     return aliases(connection).get(CHAMPION)
 
 
+def artifact_uri_of(connection: Connection, version: int) -> str:
+    """Where the store keeps a version's files."""
+    return connection.client.get_model_version_download_uri(NAME, str(version))
+
+
 def version_folder(connection: Connection, version: int) -> Path:
-    """A version's files on this machine."""
+    """A version's files on this machine: where a local store keeps them, else downloaded, once for all worktrees."""
     from mlflow.artifacts import download_artifacts
 
-    where = connection.client.get_model_version_download_uri(NAME, str(version))
-    return Path(download_artifacts(artifact_uri=where, tracking_uri=connection.uri))
+    where = artifact_uri_of(connection, version)
+    if urlsplit(where).scheme in ("", "file"):
+        return Path(download_artifacts(artifact_uri=where, tracking_uri=connection.uri))
+    folder = main_checkout() / layout.WORK / "versions" / (model_id_of(connection, version) or digest(where))
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as scratch:
+            found = download_artifacts(artifact_uri=where, dst_path=scratch, tracking_uri=connection.uri)
+            try:
+                Path(found).rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else another process was faster
+                    raise
+    return folder
 
 
 def aliases(connection: Connection) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,13 @@ import pytest
 
 from mlpo.config import ConfigError, Params
 from mlpo.layout import TRANSCRIPTS
-from mlpo.tracking.connect import Connection, as_global_store
+from mlpo.tracking.connect import Connection, as_global_store, connect
+from mlpo.tracking.evaluations import add_evaluation, evaluations_of
 from mlpo.tracking.registry import Shown, champion_folder, leaders, model_id_of, version_folder, versions
 from mlpo.tracking.runs import stage_run
 from mlpo.tracking.traces import log_transcripts
 from mlpo.types import Problem, Transcript
-from tests.tracking.candidates import MLPO, candidate, register
+from tests.tracking.candidates import MLPO, PROBLEMS, candidate, register, write_leader
 
 
 @pytest.mark.usefixtures("trained")
@@ -132,3 +134,32 @@ def test_a_copy_that_fails_registers_nothing(params: Params, connection: Connect
     (MLPO / "gone").unlink()
     folder = version_folder(connection, register(candidate(params)).version)
     assert folder.is_dir()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("stop_server")
+def test_of_a_servers_leader_the_weights_are_downloaded_once_and_for_a_comparison_never(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    write_leader(MLPO, "weights")
+    PROBLEMS.mkdir(parents=True)
+    one = candidate(params, "0" * 40)
+    version = register(one).version
+    on_others = replace(one.evaluation, scores={"q": True})
+    add_evaluation(version, on_others)
+    connection = connect()
+    assert evaluations_of(connection, version) == [one.evaluation, on_others]
+    assert register(candidate(params, "1" * 40, weights="w1")).decision.champion == version
+    kept = Path(".mlpo/versions")
+    assert not kept.exists()
+
+    folder = version_folder(connection, version)
+    assert folder == kept.absolute() / str(model_id_of(connection, version))
+    assert (folder / "model.safetensors").read_text(encoding="utf-8") == "weights"
+    (folder / "mark").touch()
+    assert (version_folder(connection, version) / "mark").exists()
+    assert [path.name for path in kept.iterdir()] == [folder.name]
+    assert not [path for path in scratch.rglob("*") if path.is_file()]
