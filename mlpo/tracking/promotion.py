@@ -25,6 +25,7 @@ def promote(
     """Make `version` the champion if it clears the gate, or with `force` and a reason in any case.
 
     The champion until now becomes `previous`. The decision, also a refusal, is recorded on both versions.
+    Other machines may promote too: if the champion has changed meanwhile, the gate looks again.
 
     Args:
         agreed: what `consider` said and a person agreed to; if another version is champion by now, it is refused.
@@ -34,6 +35,8 @@ def promote(
     connection = connect()
     with exclusive():
         decision = _decide(connection, version, gate, evaluate, seed, force=force, reason=reason)
+        while decision.promoted and champion_of(connection) != decision.champion:  # another machine was faster
+            decision = _decide(connection, version, gate, evaluate, seed, force=force, reason=reason)
         if agreed and decision.promoted and decision.champion != agreed.champion:
             why = f"version {decision.champion} became champion while a person was asked; promote again to ask anew"
             decision = replace(decision, promoted=False, reason=why)

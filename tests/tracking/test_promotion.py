@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlpo.config import ConfigError, Params
+from mlpo.tracking import promotion
 from mlpo.tracking.connect import Connection
-from mlpo.tracking.decisions import Decision
+from mlpo.tracking.decisions import NAME, Decision
 from mlpo.tracking.evaluations import add_evaluation
+from mlpo.tracking.gate import Verdict, judge
 from mlpo.tracking.promotion import consider, promote, refuse, rollback
-from mlpo.tracking.registry import get_version, leaders
+from mlpo.tracking.registry import CHAMPION, aliases, get_version, leaders
 from tests.tracking.candidates import candidate, register
 
 
@@ -81,6 +84,30 @@ def test_an_agreement_does_not_hold_against_another_champion(params: Params) -> 
     assert (decision.promoted, decision.champion) == (False, 2)
     assert "version 2 became champion while a person was asked" in decision.reason
     assert leaders()[0].decision == decision
+
+
+@pytest.mark.usefixtures("trained")
+@pytest.mark.parametrize("force", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["gated", "forced"])
+def test_a_champion_that_changes_while_the_gate_looks_is_the_one_that_counts(
+    params: Params, connection: Connection, monkeypatch: pytest.MonkeyPatch, force: bool
+) -> None:
+    register(candidate(params, "0" * 40))
+    register(candidate(params, "1" * 40, weights="w1"))
+    register(candidate(params, "01" * 20, weights="w2"))
+    rollback()
+
+    def judged(*given: Any, **named: Any) -> Verdict:
+        verdict = judge(*given, **named)
+        connection.client.set_registered_model_alias(NAME, CHAMPION, "2")  # by another machine, which has its own lock
+        return verdict
+
+    monkeypatch.setattr(promotion, "judge", judged)
+    decision = promote(3, force=force, reason="a drill" if force else None)  # better than version 1, worse than 2
+    assert (decision.promoted, decision.champion) == (force, 2)
+    assert decision.comparison is not None
+    assert decision.comparison.improvement == -0.5
+    expected = {"champion": 3, "previous": 2} if force else {"champion": 2, "previous": 2}
+    assert {name: aliases(connection)[name] for name in expected} == expected
 
 
 @pytest.mark.usefixtures("trained")
