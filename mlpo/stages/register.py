@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def run(params: Params) -> None:
     checkouts that made the same leader may count differently.
 
     Raises:
-        ConfigError: the leader, its evaluation or the problems are missing; nothing is written.
+        ConfigError: the leader, its evaluation, the problems or an agent's proposals are missing; nothing is written.
     """
     candidate = _candidate(params)
     inputs = (PROBLEMS, *map(proposals_of, params.team))
@@ -62,7 +63,7 @@ def announcement(registration: Registration) -> str:
 
 
 def _candidate(params: Params) -> Candidate:
-    graded = _graded()
+    graded = _graded(params.team)
     metrics = read_metrics()
     shown = graded[0].transcript.rounds[-1].proposals
     return Candidate(
@@ -81,8 +82,8 @@ def _candidate(params: Params) -> Candidate:
     )
 
 
-def _graded() -> list[Graded]:
-    """The leader's transcripts, graded, by problem id."""
+def _graded(agents: Iterable[str]) -> list[Graded]:
+    """The leader's transcripts, graded, by problem id; only if all else is there that its registration reads."""
     transcripts = transcripts_of(LEADER)
     for path, stage in (
         (MLPO_LEADER, "train_mlpo"),
@@ -90,6 +91,7 @@ def _graded() -> list[Graded]:
         (PROBLEM_STATISTICS, "prepare"),
         (METRICS, "evaluate"),
         (transcripts, "evaluate"),
+        *((proposals_of(agent), f"propose {agent}") for agent in agents),
     ):
         if not path.exists():
             raise ConfigError(f"{path}: missing; run `mlpo {stage}`, or `dvc repro` for all that is missing")

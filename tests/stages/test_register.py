@@ -11,7 +11,16 @@ import pytest
 
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
-from mlpo.layout import METRICS, MLPO_LEADER, PROBLEM_STATISTICS, REGISTERED, SFT_LEADER, TEST_PROBLEMS, TRANSCRIPTS
+from mlpo.layout import (
+    METRICS,
+    MLPO_LEADER,
+    PROBLEM_STATISTICS,
+    REGISTERED,
+    SFT_LEADER,
+    TEST_PROBLEMS,
+    TRANSCRIPTS,
+    proposals_of,
+)
 from mlpo.method.prompts import leader_text
 from mlpo.stages import evaluate, propose, register
 from mlpo.tracking.registry import champion_folder, leaders
@@ -98,7 +107,8 @@ def test_the_prompts_digest_follows_wording_and_worked_examples(
 def test_what_is_missing_is_named_with_the_stage_that_makes_it(evaluated: Params) -> None:
     transcripts = TRANSCRIPTS / "leader.jsonl"
     prepared = (TEST_PROBLEMS, "prepare"), (PROBLEM_STATISTICS, "prepare")
-    for path, stage in (*prepared, (METRICS, "evaluate"), (transcripts, "evaluate")):
+    proposed = [(proposals_of(agent), f"propose {agent}") for agent in evaluated.team]
+    for path, stage in (*prepared, (METRICS, "evaluate"), (transcripts, "evaluate"), *proposed):
         content = path.read_bytes()
         path.unlink()
         with pytest.raises(ConfigError, match=f"{path}: missing; run `mlpo {stage}`"):
