@@ -18,11 +18,12 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from mlpo.method.answers import is_correct, parse_plain, plain_spans
+from mlpo.method.answers import Equivalent, is_correct, parse_plain, plain_spans
 from mlpo.method.prompts import leader_messages, leader_text, quote, solo_messages
+from mlpo.method.rounds import Share
 from mlpo.method.seeds import derive_seed
 from mlpo.method.selection import ProposalSet, ProposalTuple, draw_tuples
 from mlpo.types import Completion, Demonstration, Problem
@@ -65,6 +66,8 @@ def build_demonstrations(
     solo_share: float,
     tuples_per_problem: int,
     seed: int,
+    share: Share = "reasoning",
+    equivalent: Equivalent | None = None,
 ) -> Demonstrations:
     """Up to `max_demonstrations`, in the shares above as far as the completions allow, in an order drawn by seed.
 
@@ -72,13 +75,15 @@ def build_demonstrations(
         own: problem id -> the untrained leader's samples without a team.
         max_quoted_characters: longer completions are left out; a ramble would teach the leader to ramble.
         solo_share: share of demonstrations without a team block.
+        share: what a leader sees of a proposal, and so what it can quote.
+        equivalent: as the proposals were graded, for the leader's own samples.
     """
     rejected: Counter[str] = Counter()
     candidates: dict[str, list[Demonstration]] = {kind: [] for kind in (*TEAM_SHARES, *SOLO_SHARES)}
-    for proposals in sets:
+    for proposals in (each.shown(share) for each in sets):
         problem = proposals.problem
         rng = random.Random(derive_seed(seed, "demonstrations", problem.id))
-        voices = _Voices(problem, max_quoted_characters, rejected)
+        voices = _Voices(problem, max_quoted_characters, equivalent, rejected)
         mine = voices.of(own.get(problem.id, ()))
         for row in _solo(problem, mine, rng):
             candidates[row.kind].append(row)
@@ -114,10 +119,15 @@ class _Voices:
 
     problem: Problem
     max_characters: int
+    equivalent: Equivalent | None
     rejected: Counter[str]
+    known: dict[Completion, Voice | None] = field(default_factory=dict)
+    """A proposal stands in several tuples."""
 
     def of(self, completions: Sequence[Completion]) -> list[Voice]:
-        return [voice for completion in completions if (voice := self._voice(completion))]
+        for new in (c for c in completions if c not in self.known):
+            self.known[new] = self._voice(new)
+        return [voice for completion in completions if (voice := self.known[completion])]
 
     def _voice(self, completion: Completion) -> Voice | None:
         kind, choices = self.problem.answer_kind, self.problem.choices
@@ -131,7 +141,8 @@ class _Voices:
         else:
             spans = plain_spans(completion.text, kind)
             written = next(s for s in spans if parse_plain(s, kind, choices) is not None)
-            return Voice(completion.model, text, quote(written).rstrip(" ."), is_correct(answer, self.problem))
+            correct = is_correct(answer, self.problem, equivalent=self.equivalent)
+            return Voice(completion.model, text, quote(written).rstrip(" ."), correct)
         return None
 
 

@@ -61,9 +61,9 @@ def leader_request(
 ) -> Request:
     """What the leader is asked; `examples` are worked examples shown after the system message."""
     num_system = sum(message.role == "system" for message in messages[:1])
-    shown = (*messages[:num_system], *examples, *messages[num_system:])
+    whole = (*messages[:num_system], *examples, *messages[num_system:])
     request_seed = derive_seed(seed, LEADER, problem.id, round_index, sample)
-    return Request(problem.id, LEADER, shown, sampling, request_seed, sample)
+    return Request(problem.id, LEADER, whole, sampling, request_seed, sample)
 
 
 def leader_rounds(
@@ -101,21 +101,26 @@ def leader_rounds(
             agent_request(problem, a, sampling[a.name], seed, round_index=t, previous=previous.get(a.name), draft=draft)
             for a in ordered
         ]
-        shown = tuple(_shared(c, agent_answer(c, problem), share) for c in proposals)
-        previous |= {c.model: c.text for c in shown if c.finish_reason != "error"}
-        messages = leader_messages(problem, shown)
+        seen = shown(problem, proposals, share)
+        previous |= {c.model: c.text for c in seen if c.finish_reason != "error"}
+        messages = leader_messages(problem, seen)
         drafts = yield [leader_request(problem, messages, leader_sampling, seed, round_index=t, examples=examples)]
         reading = leader_answer(drafts[0], problem, lenient=lenient)
-        draft = _shared(drafts[0], reading.answer, share).text or None
+        draft = shared(drafts[0], reading.answer, share).text or None
         rounds.append(Round(tuple(proposals), drafts[0], reading.answer))
         if early_stop and _settled(rounds, problem):
             break
     return Transcript(problem.id, name, tuple(rounds), reading.answer, lenient=reading.lenient)
 
 
-def _shared(completion: Completion, answer: str | None, share: Share) -> Completion:
+def shared(completion: Completion, answer: str | None, share: Share) -> Completion:
     """The completion as others see it."""
     return completion if share == "reasoning" else replace(completion, text=answer or "")
+
+
+def shown(problem: Problem, proposals: Sequence[Completion], share: Share) -> tuple[Completion, ...]:
+    """Agents' completions as the leader sees them."""
+    return tuple(shared(c, agent_answer(c, problem), share) for c in proposals)
 
 
 def _settled(rounds: Sequence[Round], problem: Problem) -> bool:

@@ -6,12 +6,12 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
 from typing import NamedTuple
 
-from mlpo.method.rounds import order_of
+from mlpo.method.rounds import Share, order_of, shown
 from mlpo.method.seeds import derive_seed
 from mlpo.types import Completion, Problem
 
@@ -34,6 +34,11 @@ class ProposalSet:
         """Correct proposals over all proposals, exactly; 0 if there are none."""
         flags = [flag for agent in self.correct.values() for flag in agent]
         return Fraction(sum(flags), len(flags)) if flags else Fraction(0)
+
+    def shown(self, share: Share) -> ProposalSet:
+        """The same with each proposal as the leader sees it."""
+        seen = {agent: shown(self.problem, theirs, share) for agent, theirs in self.proposals.items()}
+        return replace(self, proposals=seen)
 
 
 class Filtered(NamedTuple):

@@ -60,6 +60,8 @@ def run(params: Params, *, models: Models | None = None) -> None:
             solo_share=params.demonstrate.solo_share,
             tuples_per_problem=params.demonstrate.tuples_per_problem,
             seed=params.seed,
+            share=params.rounds.share,
+            equivalent=is_equivalent,
         )
         if not built.rows:
             raise ConfigError(

@@ -10,8 +10,7 @@ from mlpo.agents.runner import run_strategies
 from mlpo.config import Params
 from mlpo.method.answers import Equivalent, agent_answer, is_correct, parse_answer
 from mlpo.method.prompts import AgentPrompt
-from mlpo.method.rounds import Share, agent_request
-from mlpo.method.selection import ProposalTuple
+from mlpo.method.rounds import Share, agent_request, shown
 from mlpo.stages.team import team_sampling
 from mlpo.training.plan import TrainingPrompt
 from mlpo.types import Completion, Problem, Round, Sampling, StrategyRun, Transcript
@@ -62,15 +61,3 @@ class NextRound:
         problem = prompt.problem
         flags = [is_correct(agent_answer(c, problem), problem, equivalent=self._equivalent) for c in proposals]
         return replace(prompt, proposals=shown(problem, proposals, self._share), num_correct=sum(flags), refresh=False)
-
-
-def shown(problem: Problem, proposals: Sequence[Completion], share: Share) -> tuple[Completion, ...]:
-    """The proposals as the leader sees them: whole, or their answers only."""
-    if share == "reasoning":
-        return tuple(proposals)
-    return tuple(replace(c, text=agent_answer(c, problem) or "") for c in proposals)
-
-
-def shown_tuple(problem: Problem, one: ProposalTuple, share: Share) -> ProposalTuple:
-    """A tuple as the leader sees it."""
-    return one._replace(proposals=shown(problem, one.proposals, share))

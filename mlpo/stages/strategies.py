@@ -70,7 +70,8 @@ def _untrained(params: Params, team: Sequence[AgentPrompt], sets: Sequence[Propo
     """The untrained leader gets a fair chance: worked examples of the form, and its last line counts without tags."""
     entrants = {}
     if "untrained" in params.evaluate.leaders:
-        name, examples = "untrained_leader", worked_examples(sets, NUM_EXAMPLES, params.seed)
+        name, seen = "untrained_leader", [each.shown(params.rounds.share) for each in sets]
+        examples = worked_examples(seen, NUM_EXAMPLES, params.seed)
         rounds = partial(team_strategy(params, team), name=name, examples=examples, lenient=True)
         entrants[name] = Entrant(rounds, leader_generations(params))
     if samples := params.evaluate.self_consistency_samples:

@@ -17,7 +17,7 @@ from mlpo.method.rewards import leader_reward
 from mlpo.method.selection import ProposalSet, count_by_correct, draw_tuples, easy_filter
 from mlpo.models.load import LoadedModel, save_model
 from mlpo.stages.clock import StageClock, stage_clock
-from mlpo.stages.next_round import NextRound, shown_tuple
+from mlpo.stages.next_round import NextRound
 from mlpo.stages.proposals import read_proposal_sets
 from mlpo.stages.team import team_prompts
 from mlpo.stages.team_models import team_models
@@ -124,12 +124,9 @@ def prepare(params: Params, sets: Sequence[ProposalSet]) -> Prepared:
             f"train_mlpo: all {filtered.num_problems} problems are easy for this team; raise train_mlpo.easy_threshold "
             f"(now {config.easy_threshold}) or choose harder prepare.families"
         )
-    tuples = [draw_tuples(s, config.tuples_per_problem, params.seed) for s in filtered.kept]
-    share = params.rounds.share
-    problems = [
-        (s.problem, [shown_tuple(s.problem, one, share) for one in theirs])
-        for s, theirs in zip(filtered.kept, tuples, strict=True)
-    ]
+    seen = [kept.shown(params.rounds.share) for kept in filtered.kept]
+    tuples = [draw_tuples(s, config.tuples_per_problem, params.seed) for s in seen]
+    problems = [(s.problem, theirs) for s, theirs in zip(seen, tuples, strict=True)]
     plan = plan_prompts(
         problems,
         num_planned_prompts(config),

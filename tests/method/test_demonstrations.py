@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pytest
 
-from mlpo.method.answers import is_correct, leader_answer, parse_answer, think_of, well_formed
+from mlpo.grading import is_equivalent
+from mlpo.method.answers import Equivalent, is_correct, leader_answer, parse_answer, think_of, well_formed
 from mlpo.method.demonstrations import (
     Demonstrations,
     build_demonstrations,
@@ -142,3 +144,41 @@ def test_the_counts_add_up():
     counts = count_demonstrations(built, PROBLEMS)
     assert counts["count"] == sum(counts["by_kind"].values()) == sum(counts["by_family"].values()) == 24
     assert set(counts["by_source"]) == {"geo", "language", "leader"}  # the number agent is never right here
+
+
+def test_a_sample_in_another_form_of_the_target_is_right():
+    problem = Problem("e", "math", "algebra", "Expand.", "x^2+2x+1", "expression")
+    own = {"e": [Completion("e", "leader", "The answer is $(x+1)^2$.", "stop", 9, 5)]}
+    told = {"geo": (Completion("e", "geo", "The answer is $7$.", "stop", 9, 5),)}
+    sets = [ProposalSet(problem, told, {"geo": (False,)})]
+    options = {"max_demonstrations": 8, "solo_share": 0.5, "tuples_per_problem": 2, "seed": 0}
+
+    def build_with(equivalent: Equivalent | None) -> set[str]:
+        built = build_demonstrations(sets, own, max_quoted_characters=99, equivalent=equivalent, **options)  # type: ignore[arg-type]
+        return {row.kind for row in built.rows}
+
+    assert build_with(is_equivalent) == {"recover_alone", "solo_confirm"}
+    assert build_with(None) == set()
+
+
+def test_where_answers_travel_they_are_all_that_is_shown_and_quoted():
+    sets, own = mixed()
+    built = build_demonstrations(
+        sets, own, max_demonstrations=24, solo_share=0.3, tuples_per_problem=4, seed=0, max_quoted_characters=240,
+        share="answer",
+    )  # fmt: skip
+    taught = [row for row in built.rows if row.kind == "backtrack"]
+    assert taught
+    for row in built.rows:
+        if not row.kind.startswith("solo"):
+            team = row.messages[-1].content.split("What is", 1)[1].split("?", 1)[1]
+            assert "plus 1 is" not in team
+    assert all(re.search(r"Wait, (geo|language|number): \d+</think>", row.completion) for row in taught)
+
+
+def test_a_proposal_that_stands_in_several_tuples_is_rejected_once():
+    problem = PROBLEMS["p0"]
+    cut = said("geo", problem, 1, finish="length")
+    others = tuple(said("number", problem, value) for value in (1, 2, 3, 4))
+    sets = [ProposalSet(problem, {"geo": (cut,), "number": others}, {"geo": (True,), "number": (True, *[False] * 3)})]
+    assert build(sets).rejected["completion cut or failed"] == 1
