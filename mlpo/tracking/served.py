@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import os
 import random
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
@@ -17,8 +21,15 @@ from mlpo.types import Problem, Transcript
 if TYPE_CHECKING:
     from mlflow.entities import LiveSpan
 
+LOG = logging.getLogger("mlpo.serving")
 MAX_BEHIND = 1000
 """Traces that may wait to be written; more are dropped, so that a slow store costs memory no more than time."""
+CLOSE_SECONDS = 60.0
+"""For so long what waits is still written when the server ends; the rest is dropped."""
+_ENVIRONMENT = {
+    "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING": "false",  # its own queues drop spans and traces, and count none
+    "MLFLOW_TRACE_BUFFER_MAX_SIZE": "100000",  # as many are open at most; beyond its 1000 it forgets the oldest
+}
 
 
 class ServedTrace:
@@ -37,17 +48,20 @@ class ServedTrace:
                 add_spans(root, self._problem, transcript, times_ns)
                 root.end(outputs={"answer": transcript.answer}, end_time_ns=times_ns[-1])
 
-            self._traces.submit(write)
+            self._traces.submit(root, write)
 
     def failed(self, reason: str) -> None:
         """End it without an answer."""
         root = self._root
         if root is not None:
-            self._traces.submit(lambda: root.end(outputs={"error": reason}, status="ERROR"))
+            self._traces.submit(root, lambda: root.end(outputs={"error": reason}, status="ERROR"))
 
 
 class ServedTraces:
-    """Writes the traces of a server. While it is open, MLflow's global store is this connection's."""
+    """Writes the traces of a server, in a thread of its own: 0.2 s of a core each in SQLite.
+
+    While it is open, MLflow's global store is this connection's and writes a trace before it returns.
+    """
 
     def __init__(self, connection: Connection, share: float) -> None:
         """`share` of the questions are traced."""
@@ -55,22 +69,23 @@ class ServedTraces:
         self._share = share
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="mlpo-traces")
         self._behind = 0
+        self._until = math.inf
         self._lock = Lock()
         self.num_dropped = 0
-        """Traces lost since the store could not keep up."""
+        """Traces lost since the store could not keep up. One that the store refuses is MLflow's warning in the log."""
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
+            stack.enter_context(_environment(_ENVIRONMENT))  # first: with a new store MLflow reads it again
             stack.enter_context(as_global_store(self._connection))
             self._close = stack.pop_all().close
         return self
 
     def __exit__(self, *error: object) -> None:
-        import mlflow
-
+        self._until = time.monotonic() + CLOSE_SECONDS
         self._writer.shutdown()
-        if self._share:
-            mlflow.flush_trace_async_logging()
+        if self.num_dropped:
+            LOG.warning("%d traces were dropped: MLflow's store could not keep up", self.num_dropped)
         self._close()
 
     def begin(
@@ -93,18 +108,46 @@ class ServedTraces:
         )
         return ServedTrace(self, problem, root)
 
-    def submit(self, write: Callable[[], None]) -> None:
-        """Write in the background, if not too much waits already."""
+    def submit(self, root: LiveSpan, write: Callable[[], None]) -> None:
+        """Write a trace in the background, if not too much waits already."""
         with self._lock:
-            if self._behind >= MAX_BEHIND:
-                self.num_dropped += 1
-                return
-            self._behind += 1
-        self._writer.submit(self._write, write)
+            has_room = self._behind < MAX_BEHIND
+            self._behind += has_room
+        if has_room:
+            self._writer.submit(self._write, root, write)
+        else:
+            self._drop(root)
 
-    def _write(self, write: Callable[[], None]) -> None:
+    def _write(self, root: LiveSpan, write: Callable[[], None]) -> None:
         try:
-            write()
+            if time.monotonic() < self._until:
+                write()
+            else:
+                self._drop(root)
         finally:
             with self._lock:
                 self._behind -= 1
+
+    def _drop(self, root: LiveSpan) -> None:
+        """Let MLflow forget an open trace: it would keep it in the place of one that waits."""
+        from mlflow.tracing.trace_manager import InMemoryTraceManager
+
+        with self._lock:
+            self.num_dropped += 1
+        if context := root._span.get_span_context():  # a span that MLFLOW_TRACE_SAMPLING_RATIO left out has none
+            manager = InMemoryTraceManager.get_instance()  # type: ignore[no-untyped-call]  # MLflow forgot its type
+            manager.pop_trace(context.trace_id)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """These variables inside the block, and afterwards what was there before."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
