@@ -30,6 +30,7 @@ from mlpo.store import read_jsonl, write_json_atomic
 from mlpo.tracking.candidate import Candidate
 from mlpo.tracking.gate import Evaluation
 from mlpo.tracking.register import Registration, register_leader
+from mlpo.tracking.registry import champion_of
 from mlpo.tracking.runs import stage_run
 from mlpo.types import LEADER, Completion, Message, Problem, Transcript
 
@@ -51,15 +52,20 @@ def run(params: Params) -> None:
     with stage_clock("register"), stage_run("register", params, inputs=[MLPO_LEADER, METRICS, *inputs]) as tracked:
         registration = register_leader(tracked, candidate, inputs=inputs, code=LEADER_MODEL)
         write_json_atomic(REGISTERED, candidate.identity)
-    print(announcement(registration))
+        champion = champion_of(tracked.connection)
+    print(announcement(registration, champion))
 
 
-def announcement(registration: Registration) -> str:
-    """The version and the decision, in a line each."""
-    decision = registration.decision
+def announcement(registration: Registration, champion: int | None) -> str:
+    """The version and its decision, in a line each; a leader registered before may have lost the lead since."""
+    version, decision = registration.version, registration.decision
     known = "" if registration.new else " (registered before)"
-    state = "champion" if decision.promoted else "challenger"
-    return f"leader version {registration.version}{known}\n{state}: {decision.reason}"
+    state = "challenger"
+    if version == champion:
+        state = "champion"
+    elif decision.promoted:
+        state = f"promoted at the time, and version {champion} is champion now"
+    return f"leader version {version}{known}\n{state}: {decision.reason}"
 
 
 def _candidate(params: Params) -> Candidate:

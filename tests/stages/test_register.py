@@ -23,6 +23,7 @@ from mlpo.layout import (
 )
 from mlpo.method.prompts import leader_text
 from mlpo.stages import evaluate, propose, register
+from mlpo.tracking.promotion import promote
 from mlpo.tracking.registry import champion_folder, leaders
 from mlpo.types import Request
 from tests.tracking.candidates import write_leader
@@ -79,6 +80,20 @@ def test_registering_again_changes_nothing_and_says_so(evaluated: Params, capsys
     assert capsys.readouterr().out.startswith("leader version 1 (registered before)\nchampion: ")
     assert REGISTERED.read_bytes() == before
     assert len(leaders()) == 1
+
+
+def test_registering_a_leader_again_that_has_lost_the_lead_names_who_leads(
+    evaluated: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    register.run(evaluated)
+    (MLPO_LEADER / "model.safetensors").write_text("another", encoding="utf-8")
+    register.run(evaluated)
+    promote(2, force=True, reason="a drill")
+    (MLPO_LEADER / "model.safetensors").write_text(MLPO_LEADER.name, encoding="utf-8")
+    capsys.readouterr()
+    register.run(evaluated)
+    state = "promoted at the time, and version 2 is champion now: there is no champion yet"
+    assert capsys.readouterr().out == f"leader version 1 (registered before)\n{state}\n"
 
 
 def test_what_dvc_keeps_is_the_same_whatever_the_registry_holds(evaluated: Params) -> None:
