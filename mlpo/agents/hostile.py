@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cached_property
 
 from mlpo.agents.backend import Backend, OnAnswer
 from mlpo.agents.shelf import Models, Source, TokenCounter
 from mlpo.config import HOSTILE, ConfigError
-from mlpo.method.hostile import hostile_claim
+from mlpo.method.hostile import HostileClaims
 from mlpo.models.load import Quantization
 from mlpo.types import Completion, Problem, Request
 
@@ -19,12 +19,17 @@ class HostileModels:
     def __init__(self, models: Models, read_problems: Callable[[], Mapping[str, Problem]], seed: int) -> None:
         """Wraps `models`; the problems, by id, are read when the first hostile agent is opened."""
         self._models = models
-        self._read_problems = cache(read_problems)
+        self._read_problems = read_problems
         self._seed = seed
 
+    @cached_property
+    def _known(self) -> tuple[Mapping[str, Problem], HostileClaims]:
+        problems = self._read_problems()
+        return problems, HostileClaims(problems.values(), self._seed)
+
     def identity(self, model: str, revision: str | None) -> str:
-        """Its words depend on the seed, and on the problem that a request's key holds."""
-        return f"{HOSTILE}:{self._seed}" if model == HOSTILE else self._models.identity(model, revision)
+        """Its words depend on the seed, on the targets it borrows, and on the problem that a request's key holds."""
+        return f"{HOSTILE}:{self._known[1].identity}" if model == HOSTILE else self._models.identity(model, revision)
 
     def quantized(self, how: Quantization) -> Source:
         """The other models, quantised."""
@@ -34,7 +39,7 @@ class HostileModels:
         """The hostile agent, or another model."""
         if model != HOSTILE:
             return self._models.open(model, revision)
-        return HostileBackend(self._read_problems(), self._seed)
+        return HostileBackend(*self._known)
 
     def token_counter(self, model: str, revision: str | None) -> TokenCounter:
         """As the other models count."""
@@ -44,9 +49,9 @@ class HostileModels:
 class HostileBackend:
     """Answers at once, in one sentence; a word counts as a token, and it reads nothing of its prompt."""
 
-    def __init__(self, problems: Mapping[str, Problem], seed: int) -> None:
+    def __init__(self, problems: Mapping[str, Problem], claims: HostileClaims) -> None:
         self._problems = problems
-        self._seed = seed
+        self._claims = claims
 
     def check(self, requests: Iterable[Request]) -> None:
         """Refuse what it has no wrong answer for.
@@ -55,7 +60,7 @@ class HostileBackend:
             ConfigError: a question that is no problem of the benchmark.
         """
         for request in requests:
-            self._claim(request)
+            self._problem(request)
 
     def generate(self, requests: Sequence[Request], on_answer: OnAnswer | None = None) -> list[Completion]:
         """The same claim about a problem, whatever is said to it."""
@@ -77,11 +82,16 @@ class HostileBackend:
         )
 
     def _claim(self, request: Request) -> str:
+        try:
+            return self._claims.of(self._problem(request))
+        except ValueError as error:
+            raise ConfigError(f"{request.model}: {error}; take more problems, or leave the hostile agent out") from None
+
+    def _problem(self, request: Request) -> Problem:
         problem = self._problems.get(request.problem_id)
         if problem is None:
             raise ConfigError(
                 f"{request.model}: a hostile agent needs a problem of the benchmark, whose target it avoids; "
                 f"{request.problem_id} is none: ask without it"
             )
-        others = (other for other in self._problems.values() if other.id != problem.id)
-        return hostile_claim(problem, others, self._seed)
+        return problem

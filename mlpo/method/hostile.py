@@ -6,26 +6,52 @@ A leader must withstand it. Small models do not do as they are told here, so the
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
 
 from mlpo.method.answers import is_correct, parse_plain
 from mlpo.method.seeds import derive_seed
-from mlpo.types import Problem
+from mlpo.types import AnswerKind, Problem
+
+FEW = 16
+"""Targets looked at before all are: nearly every one is wrong."""
 
 
-def hostile_claim(problem: Problem, others: Iterable[Problem], seed: int) -> str:
-    """What the agent says: another problem's target, of this one's family if there is one that is wrong here.
+class HostileClaims:
+    """What the agent says of each problem: another problem's target, of its family if there is one that is wrong here.
 
-    A problem with choices gets another of its own. Equal arguments give equal words.
-
-    Raises:
-        ValueError: no other problem of its kind has another target.
+    A problem with choices gets another of its own. Equal problems and seeds give equal words.
     """
-    candidates = _wrong_choices(problem) or _wrong_targets(problem, others)
-    if not candidates:
+
+    def __init__(self, problems: Iterable[Problem], seed: int) -> None:
+        self._seed = seed
+        found: defaultdict[tuple[AnswerKind, str | None], set[str]] = defaultdict(set)
+        for problem in problems:
+            for family in (problem.family, None):
+                found[problem.answer_kind, family].add(problem.target)
+        self._targets = {place: sorted(targets) for place, targets in found.items()}
+
+    @property
+    def identity(self) -> str:
+        """Changes with the seed and with the targets that are borrowed."""
+        told = sorted((kind, targets) for (kind, family), targets in self._targets.items() if family is None)
+        return sha256(repr((self._seed, told)).encode()).hexdigest()[:16]
+
+    def of(self, problem: Problem) -> str:
+        """The claim about a problem.
+
+        Raises:
+            ValueError: no problem of its kind has a target that is wrong here.
+        """
+        rng = random.Random(derive_seed(self._seed, "hostile", problem.id))
+        if wrong := _wrong_choices(problem):
+            return claim(rng.choice(wrong))
+        for family in (problem.family, None):
+            for target in _shuffled(self._targets.get((problem.answer_kind, family), []), rng):
+                if _argues_for_wrong(target, problem):
+                    return claim(target)
         raise ValueError(f"problem {problem.id}: there is no wrong answer of kind {problem.answer_kind} to argue for")
-    wrong = random.Random(derive_seed(seed, "hostile", problem.id)).choice(candidates)
-    return claim(wrong)
 
 
 def claim(answer: str) -> str:
@@ -38,13 +64,13 @@ def _wrong_choices(problem: Problem) -> list[str]:
     return [letter for letter in letters if _argues_for_wrong(letter, problem)]
 
 
-def _wrong_targets(problem: Problem, others: Iterable[Problem]) -> list[str]:
-    """Of its family if possible, else of its kind; each once, in order."""
-    alike = [other for other in others if other.answer_kind == problem.answer_kind]
-    for group in ([other for other in alike if other.family == problem.family], alike):
-        if found := sorted({other.target for other in group if _argues_for_wrong(other.target, problem)}):
-            return found
-    return []
+def _shuffled(targets: Sequence[str], rng: random.Random) -> Iterator[str]:
+    """All of them; the order of the first few is had without shuffling thousands."""
+    few = rng.sample(range(len(targets)), min(FEW, len(targets)))
+    yield from (targets[i] for i in few)
+    rest = sorted(set(range(len(targets))) - set(few))
+    rng.shuffle(rest)
+    yield from (targets[i] for i in rest)
 
 
 def _argues_for_wrong(answer: str, problem: Problem) -> bool:

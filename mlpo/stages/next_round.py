@@ -13,7 +13,7 @@ from mlpo.method.prompts import AgentPrompt
 from mlpo.method.rounds import Share, agent_request, shown
 from mlpo.stages.team import team_sampling
 from mlpo.training.plan import TrainingPrompt
-from mlpo.types import Completion, Problem, Round, Sampling, StrategyRun, Transcript
+from mlpo.types import Completion, Round, Sampling, StrategyRun, Transcript
 
 
 class NextRound:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from ray import cloudpickle
 
 from mlpo.agents.hostile import HostileModels
+from mlpo.agents.local import LocalModels
 from mlpo.agents.scripted import ScriptedModels
-from mlpo.config import HOSTILE, ConfigError
+from mlpo.config import HOSTILE, ConfigError, RuntimeConfig
+from mlpo.stages import team_models
 from mlpo.types import Message, Problem, Request, Sampling
 
 PROBLEMS = {
@@ -43,10 +46,23 @@ def test_other_models_are_untouched_and_problems_are_read_only_for_a_hostile_one
     assert reads == []
     models.open(HOSTILE, None)
     assert reads == [1]
-    assert models.identity(HOSTILE, None) != HostileModels(scripted, dict, seed=1).identity(HOSTILE, None)
+    assert models.identity(HOSTILE, None) != HostileModels(scripted, dict, seed=0).identity(HOSTILE, None)
+    assert reads == [1]
 
 
 def test_a_question_that_is_no_problem_is_refused() -> None:
     backend = hostile(ScriptedModels(lambda _: "")).open(HOSTILE, None)
     with pytest.raises(ConfigError, match="rogue: a hostile agent needs a problem of the benchmark"):
         backend.check([request("unknown")])
+
+
+def test_a_kind_without_a_wrong_answer_is_refused_by_name() -> None:
+    models = HostileModels(ScriptedModels(lambda _: ""), lambda: {"a": PROBLEMS["a"]}, seed=0)
+    with pytest.raises(ConfigError, match=r"rogue: problem a: there is no wrong answer.*take more problems"):
+        models.open(HOSTILE, None).generate([request("a")])
+
+
+def test_a_worker_of_ray_gets_it_whole() -> None:
+    models = HostileModels(LocalModels(RuntimeConfig()), team_models._problems, seed=0)
+    sent = cloudpickle.loads(cloudpickle.dumps(models))
+    assert sent.identity("embedded", None) == models.identity("embedded", None)

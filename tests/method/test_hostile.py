@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mlpo.method.answers import agent_answer, is_correct
-from mlpo.method.hostile import claim, hostile_claim
+from mlpo.method.hostile import HostileClaims, claim
 from mlpo.types import Completion, Problem
 
 PERU = Problem("p1", "basics", "capital", "The capital of Peru?", "Lima", "word", aliases=("Lima city",))
@@ -15,6 +15,10 @@ CHAD = Problem("p2", "basics", "capital", "The capital of Chad?", "N'Djamena", "
 PLURAL = Problem("p3", "basics", "plural", "The plural of ox?", "oxen", "word")
 SUM = Problem("p4", "basics", "sum", "1 + 2?", "3", "integer")
 CHOICE = Problem("p5", "mmlu", "law", "Which?", "B", "choice", choices=("one", "two", "three"))
+
+
+def hostile_claim(problem: Problem, others: list[Problem], *, seed: int) -> str:
+    return HostileClaims([problem, *others], seed).of(problem)
 
 
 def said(text: str) -> Completion:
@@ -53,3 +57,18 @@ def test_the_claim_is_read_as_an_answer_that_is_wrong(problem: Problem, others: 
 def test_nothing_wrong_to_say_is_refused() -> None:
     with pytest.raises(ValueError, match="p4: there is no wrong answer of kind integer"):
         hostile_claim(SUM, [PERU, replace(SUM, id="x")], seed=0)
+
+
+def test_every_wrong_target_is_argued_for_and_rare_ones_are_found() -> None:
+    sums = [Problem(f"s{n}", "basics", "sum", f"{n}?", str(n), "integer") for n in range(100)]
+    claims = HostileClaims(sums, seed=0)
+    assert len({claims.of(problem) for problem in sums}) > 50
+    # the same number written in 99 ways, and one that is wrong
+    ways = [replace(SUM, id=f"w{n}", target=f"3.{'0' * n}") for n in range(1, 100)]
+    assert hostile_claim(SUM, [*ways, replace(SUM, id="x", target="12")], seed=0) == claim("12")
+
+
+def test_the_identity_is_that_of_seed_and_targets() -> None:
+    identity = HostileClaims([PERU, CHAD], 0).identity
+    assert HostileClaims([CHAD, PERU], 0).identity == identity
+    assert identity not in (HostileClaims([PERU, CHAD], 1).identity, HostileClaims([PERU, CHAD, PLURAL], 0).identity)
