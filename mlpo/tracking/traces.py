@@ -10,7 +10,7 @@ from mlpo.tracking.runs import StageRun
 from mlpo.types import Completion, Problem, Round, Transcript
 
 if TYPE_CHECKING:
-    from mlflow.entities import LiveSpan
+    from mlflow.entities import LiveSpan, Trace
 
 
 def log_transcripts(run: StageRun, transcripts: Iterable[tuple[Problem, Transcript, bool]]) -> int:
@@ -59,7 +59,14 @@ def link_to_model(connection: Connection, run_id: str, model_id: str) -> int:
     from mlflow.tracing.constant import TraceMetadataKey
 
     tracing = TracingClient(tracking_uri=connection.uri)
-    found = tracing.search_traces(locations=[connection.experiment_id], run_id=run_id, include_spans=False)
+    found: list[Trace] = []
+    token: str | None = None
+    while token is None or token:
+        page = tracing.search_traces(
+            locations=[connection.experiment_id], run_id=run_id, include_spans=False, page_token=token
+        )
+        found += page
+        token = page.token or ""
     for trace in found:
         trace.info.trace_metadata[TraceMetadataKey.MODEL_ID] = model_id
         tracing.start_trace(trace.info)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mlflow
+import pytest
 from mlflow.entities import Trace
 
 from mlpo.tracking.connect import Connection, as_global_store
@@ -66,6 +67,15 @@ def test_traces_of_a_run_can_be_given_to_a_model_that_came_later(connection: Con
     assert (found.info.trace_id, len(found.data.spans)) == (trace.info.trace_id, 3)
     assert found.info.tags["family"] == "capital"
     assert found.info.trace_metadata["mlflow.sourceRun"] == run_id
+
+
+@pytest.mark.slow
+def test_more_traces_than_a_page_holds_are_all_given_to_the_model(connection: Connection) -> None:
+    with stage_run("evaluate", {"seed": 0}) as run:
+        # MLflow's page holds 100
+        log_transcripts(run, [(PROBLEM, Transcript("p1", "leader", (), None), False)] * 101)
+    model = connection.client.create_logged_model(connection.experiment_id, name="leader")
+    assert link_to_model(connection, run.run_id, model.model_id) == 101
 
 
 def test_spans_last_as_long_as_they_are_said_to(connection: Connection) -> None:
