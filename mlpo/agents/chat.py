@@ -13,14 +13,13 @@ from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
 
 from mlpo.agents.urls import TroubleError
 from mlpo.config import ConfigError
+from mlpo.models.load import defused
 from mlpo.types import FinishReason, Request
 
 MAY_PASS = frozenset({408, 409, 425, 429})
 """Client errors that are the moment's, not the request's; and every 5xx."""
 MAX_REASON = 300
 """Characters of a server's words in an error message."""
-CONTROL_TOKEN = re.compile(r"<(?=\|\w+\|>)")
-"""Where a control token such as <|im_end|> begins."""
 
 
 class RefusedError(Exception):
@@ -61,12 +60,12 @@ class Reply(BaseModel):
 def body_of(request: Request, model: str, num_samples: int, extra: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON of POST /chat/completions. Fields that `extra` sets to null are left out.
 
-    Control tokens written inside a message are broken, as in a local prompt: a proposal can not open or close a turn.
+    Control tokens of the common families written inside a message are broken: a proposal can not open or close a turn.
     """
     sampling = request.sampling
     body: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": m.role, "content": CONTROL_TOKEN.sub("< ", m.content)} for m in request.messages],
+        "messages": [{"role": m.role, "content": defused(m.content)} for m in request.messages],
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "max_tokens": sampling.max_tokens,

