@@ -17,7 +17,6 @@ from prefect.artifacts import (
     create_link_artifact,
     create_progress_artifact,
     create_table_artifact,
-    update_progress_artifact,
 )
 from prefect.exceptions import ParameterTypeError
 from prefect.states import Completed, Failed
@@ -84,7 +83,7 @@ def _bring_up_to_date(folder: Path, only: list[StageName] | None) -> State[Any]:
         if not states[stage].is_completed():
             # A new state: Prefect would show a task's own as "1/1 states failed"
             return Failed(message=states[stage].message, data=states[stage].data)
-        update_progress_artifact(progress, share.begin + share.size, description=f"{stage}: {states[stage].name}")
+        share.move(1.0, f"{stage}: {states[stage].name}")
     _show_results(folder)
     ran = sum(state.name != "Skipped" for state in states.values())
     rest = ", the others were up to date" if ran < len(states) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect import State, task
 from prefect.artifacts import update_progress_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
@@ -29,6 +32,8 @@ RETRY_SECONDS = [5.0, 30.0, 120.0]
 LAST_LINES = 20
 """Of a stage, kept to say why it failed."""
 UP_TO_DATE = "up to date"
+QUIET_SECONDS = 300.0
+"""Pause after a bar that could not be drawn. Prefect's client asks a dead server for a minute; the stage goes on."""
 
 _PROGRESS = re.compile(r".+: (\d+) of (\d+) ")
 """How a stage says how far it is; see mlpo/stages/progress.py."""
@@ -54,19 +59,31 @@ class Outcome:
     """What it said last."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Share:
     """A stage's part of the pipeline's progress artifact, in percent."""
 
     artifact: UUID
     begin: float
     size: float
+    quiet_until: float = 0.0
+    """On the monotonic clock; not 0 once the bar could not be drawn."""
 
-    def show(self, line: str) -> None:
-        """Move the bar if this line of the stage says how far it is."""
-        if said := _PROGRESS.match(line):
-            done, total = int(said[1]), max(int(said[2]), 1)
-            update_progress_artifact(self.artifact, self.begin + self.size * done / total, description=line)
+    def show(self, line: str) -> str:
+        """Move the bar if this line of the stage says how far it is; what `move` says."""
+        said = _PROGRESS.match(line)
+        return self.move(int(said[1]) / max(int(said[2]), 1), line) if said else ""
+
+    def move(self, done: float, description: str) -> str:
+        """Draw the bar at this fraction of the stage. Where that fails: why, the first time, and else an empty text."""
+        if time.monotonic() < self.quiet_until:
+            return ""
+        try:
+            update_progress_artifact(self.artifact, self.begin + self.size * done, description=description)
+        except (httpx.HTTPError, PrefectException) as error:  # it was deleted or the server is down: only a picture
+            told, self.quiet_until = self.quiet_until > 0, time.monotonic() + QUIET_SECONDS
+            return "" if told else f"the progress bar can't be drawn, the stage goes on: {' '.join(str(error).split())}"
+        return ""
 
 
 class StageFailedError(RuntimeError):
@@ -100,7 +117,8 @@ def run_stage(stage: str, folder: Path, share: Share) -> State[Any]:
 
     def log(line: str) -> None:
         logger.info("%s", line)
-        share.show(line)
+        if told := share.show(line):
+            logger.warning("%s", told)
 
     outcome = repro(stage, folder, log=log, flow_run_id=str(flow_run.id or ""))
     if outcome.skipped:

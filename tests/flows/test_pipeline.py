@@ -65,6 +65,27 @@ def test_a_parameter_error_is_not_retried_and_its_line_is_the_runs_message(
 
 
 @pytest.mark.slow
+def test_a_progress_bar_that_somebody_deletes_ends_no_stage(prefect: Prefect, make_checkout: MakeCheckout) -> None:
+    checkout = make_checkout(
+        cmd=f"touch begun; until test -e go; do sleep 0.1; done; echo 'x: 1 of 2 steps'; {KEEPS_SEED}"
+    )
+    prefect.deploy(checkout, "prepare")
+    run_id = prefect.start("prepare")
+    eventually((checkout / "begun").exists)
+    (bar,) = artifacts(prefect, run_id, "pipeline")
+    httpx.delete(f"{prefect.url}/artifacts/{bar['id']}", timeout=120).raise_for_status()
+    (checkout / "go").touch()
+    assert prefect.end(run_id)[0] == "COMPLETED"
+    eventually(lambda: [line for line in prefect.log(run_id) if "can't be drawn" in line and "404" in line])
+
+
+def artifacts(prefect: Prefect, run_id: str, key: str) -> list[dict[str, Any]]:
+    wanted = {"flow_run_id": {"any_": [run_id]}, "key": {"any_": [key]}}
+    found: list[dict[str, Any]] = prefect.post("/artifacts/filter", artifacts=wanted)
+    return found
+
+
+@pytest.mark.slow
 def test_unknown_and_illegal_parameters_are_refused_before_a_run_exists(
     prefect: Prefect, make_checkout: MakeCheckout
 ) -> None:

@@ -7,13 +7,15 @@ import subprocess
 import sys
 import threading
 import time
+from uuid import uuid4
 
 import psutil
 import pytest
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Failed
 
 from flows.process import _lines
-from flows.stage import TRANSIENT, USER_MISTAKE, Outcome, StageFailedError, is_transient, repro
+from flows.stage import TRANSIENT, USER_MISTAKE, Outcome, Share, StageFailedError, is_transient, repro
 from mlpo.agents.keeper import end_group
 from tests.flows.conftest import ROOT, MakeCheckout, eventually
 
@@ -27,6 +29,17 @@ def test_only_an_exit_code_of_75_is_retried(exit_code: int, is_retried: bool) ->
     state = Failed(data=failed(exit_code))
     assert is_transient(None, None, state) is is_retried
     assert is_transient(None, None, Failed(data=state)) is is_retried  # as Prefect 3.7 hands it over
+
+
+def test_a_bar_that_can_not_be_drawn_is_told_once_and_ends_no_stage() -> None:
+    nobody = {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}
+    share = Share(uuid4(), 0, 1)
+    with temporary_settings(nobody):
+        assert share.show("training begins") == ""
+        assert share.show("train: 1 of 2 steps").startswith("the progress bar can't be drawn, the stage goes on: ")
+        quiet, share.quiet_until = share.quiet_until, time.monotonic()  # five minutes later
+        assert share.show("train: 2 of 2 steps") == ""
+        assert share.quiet_until >= quiet
 
 
 def test_a_stage_that_fails_gives_its_own_exit_code_and_its_last_line(make_checkout: MakeCheckout) -> None:
