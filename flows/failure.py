@@ -16,7 +16,7 @@ KEPT = "What was finished is kept: run the deployment again, and it goes on ther
 ADVICE = {
     1: f"Read the last lines: a guard that stopped training says which parameter to turn, all else is a defect. {KEPT}",
     USER_MISTAKE: "A parameter or a file is wrong: mend what the line above names, and run again.",
-    TRANSIENT: f"A server did not answer or an engine died, and retries did not help: bring it back. {KEPT}",
+    TRANSIENT: f"A server did not answer or an engine died: bring it back. {KEPT}",
     128 + 9: "It was killed, on most machines for want of memory: `mlpo run --dry-run` estimates it; lower "
     f"runtime.batch_tokens or runtime.micro_batch_tokens. {KEPT}",
     128 + 15: f"It was told to stop. {KEPT}",
@@ -29,7 +29,7 @@ def report_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -
     outcome, advice = _outcome_in(state), _advice(state)
     facts = {"run": flow_run.name, "message": state.message or state.name or ""}
     if outcome:
-        facts |= {"stage": outcome.stage, "exit code": str(outcome.exit_code)}
+        facts |= {"stage": outcome.stage, "exit code": str(outcome.exit_code), "tries": str(outcome.num_tries)}
     lines = "\n".join(outcome.last_lines) if outcome else ""
     said = f"\n\n**Last lines**\n\n```text\n{lines}\n```" if lines else ""
     table = "\n".join(f"| {name} | {_cell(value)} |" for name, value in facts.items())

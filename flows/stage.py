@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from prefect.artifacts import update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
+from prefect.runtime import flow_run, task_run
 from prefect.states import Completed, Failed
 
 from flows import remote
@@ -57,6 +57,8 @@ class Outcome:
     """Why it failed, one line; empty on success."""
     last_lines: tuple[str, ...] = field(default=(), compare=False)
     """What it said last."""
+    num_tries: int = 1
+    """How often it was run, retries included."""
 
 
 @dataclass(slots=True)
@@ -125,7 +127,8 @@ def run_stage(stage: str, folder: Path, share: Share) -> State[Any]:
         logger.info("skipped: %s", UP_TO_DATE)
         return Completed(name="Skipped", message=UP_TO_DATE)
     if outcome.exit_code:
-        return Failed(message=outcome.message, data=StageFailedError(outcome))
+        tried = replace(outcome, num_tries=task_run.run_count or 1)
+        return Failed(message=outcome.message, data=StageFailedError(tried))
     return Completed(message="done")
 
 

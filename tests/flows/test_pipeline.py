@@ -57,11 +57,14 @@ def test_a_transient_failure_is_retried_and_what_is_done_is_skipped(
 def test_a_parameter_error_is_not_retried_and_its_line_is_the_runs_message(
     prefect: Prefect, make_checkout: MakeCheckout
 ) -> None:
-    checkout = make_checkout(cmd="echo mlpo: params.yaml: no such model; exit 2")
+    says = "echo mlpo: params.yaml: no such model; exit 2"
+    checkout = make_checkout(cmd=f"test -e tried || {{ touch tried; exit 75; }}; {says}")
     prefect.deploy(checkout, "prepare")
     run_id = prefect.start("prepare")
     assert prefect.end(run_id) == ("FAILED", "stage prepare: exit code 2: mlpo: params.yaml: no such model")
-    assert [task_run["run_count"] for task_run in prefect.task_runs(run_id)] == [1]
+    assert [task_run["run_count"] for task_run in prefect.task_runs(run_id)] == [2]  # 75 is tried again, 2 is not
+    (failure,) = eventually(lambda: artifacts(prefect, run_id, "failure"))
+    assert "| exit code | 2 |\n| tries | 2 |" in failure["data"]
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -14,8 +15,9 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.states import Failed
 
+from flows.failure import _advice
 from flows.process import _lines
-from flows.stage import TRANSIENT, USER_MISTAKE, Outcome, Share, StageFailedError, is_transient, repro
+from flows.stage import TRANSIENT, USER_MISTAKE, Outcome, Share, StageFailedError, is_transient, repro, run_stage
 from mlpo.agents.keeper import end_group
 from tests.flows.conftest import ROOT, MakeCheckout, eventually
 
@@ -29,6 +31,15 @@ def test_only_an_exit_code_of_75_is_retried(exit_code: int, is_retried: bool) ->
     state = Failed(data=failed(exit_code))
     assert is_transient(None, None, state) is is_retried
     assert is_transient(None, None, Failed(data=state)) is is_retried  # as Prefect 3.7 hands it over
+
+
+def test_a_stage_is_retried_after_the_pauses_that_the_docs_promise_and_the_advice_claims_no_retries() -> None:
+    promised = re.search(r"\| 75 \|.*retries a stage after (.*) seconds", (ROOT / "docs/deployments.md").read_text())
+    assert promised is not None
+    assert [float(number) for number in re.findall(r"\d+", promised[1])] == run_stage.retry_delay_seconds
+    assert run_stage.retries == 3
+    # the flows `study` and `champion` end so too and retry nothing
+    assert "retries" not in _advice(Failed(data=failed(75)))
 
 
 def test_a_bar_that_can_not_be_drawn_is_told_once_and_ends_no_stage() -> None:
