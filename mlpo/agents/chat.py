@@ -6,10 +6,10 @@ import email.utils
 import re
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
-from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, NonNegativeInt, ValidationError
 
 from mlpo.agents.urls import TroubleError
 from mlpo.config import ConfigError
@@ -26,30 +26,50 @@ class RefusedError(Exception):
     """The server will never answer this request."""
 
 
+def _zero(value: object) -> object:
+    return 0 if value is None else value
+
+
+def _joined(content: object) -> object:
+    """The text of a content that comes in parts, without those that are no text."""
+    if not isinstance(content, list):
+        return content
+    return "".join(part if isinstance(part, str) else _Part.model_validate(part).text or "" for part in content)
+
+
+class _Part(BaseModel):
+    text: str | None = None
+
+
 class _Message(BaseModel):
-    content: str | None = None
+    content: Annotated[str | None, BeforeValidator(_joined)] = None
 
 
 class _Choice(BaseModel):
     message: _Message
-    finish_reason: str
+    finish_reason: str | None = None
+    """Null where a server does not say."""
+
+
+_Count = Annotated[NonNegativeInt, BeforeValidator(_zero)]
 
 
 class _Usage(BaseModel):
-    prompt_tokens: NonNegativeInt = 0
-    completion_tokens: NonNegativeInt = 0
+    prompt_tokens: _Count = 0
+    completion_tokens: _Count = 0
 
 
 class Reply(BaseModel):
     """The fields of a chat completion that count here."""
 
     choices: list[_Choice] = Field(min_length=1)
-    usage: _Usage = _Usage()
+    usage: Annotated[_Usage, BeforeValidator(lambda value: _Usage() if value is None else value)] = _Usage()
+    """Zeros where a server does not count."""
 
     def finish_reason(self, place: int) -> FinishReason:
         """Why the completion at `place` ended; filtered contents, tool calls and the like are errors."""
         reason = self.choices[place].finish_reason
-        return "stop" if reason == "stop" else "length" if reason == "length" else "error"
+        return "stop" if reason in ("stop", None) else "length" if reason == "length" else "error"
 
     def completion_tokens(self, place: int) -> int:
         """The completion's share of the tokens, which servers report in one sum: equal, odd ones to the first."""
@@ -86,21 +106,22 @@ def read_reply(response: httpx.Response, model: str, secret: str | None) -> Repl
     """
     # a server may quote the key it was sent; neither an error message nor a completion may carry it on
     text = response.text.replace(secret, "***") if secret else response.text
-    reason = f"{response.status_code}: {' '.join(text.split())[:MAX_REASON]}"
+    status = response.status_code
+    reason = f"{status}: {' '.join(text.split())[:MAX_REASON]}"
     url = response.request.url
-    if response.status_code in MAY_PASS or response.status_code >= 500:
-        raise TroubleError(reason, retry_after=_retry_after(response), busy=response.status_code == 429)
-    if response.status_code in (401, 403):
+    if status in MAY_PASS or status >= 500:
+        raise TroubleError(reason, retry_after=_retry_after(response), busy=status == 429, alive=status == 500)
+    if status in (401, 403):
         raise ConfigError(f"{url} refuses the key; name the variable that holds it in server.api_key_env: {reason}")
-    if response.status_code == 404:
+    if status == 404:
         raise ConfigError(f"{url}: no chat completions of model {model!r} here; mend server.urls or model: {reason}")
-    if response.status_code != 200:
+    if status != 200:
         raise RefusedError(reason)
     try:
         return Reply.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        raise TroubleError(f"not a chat completion ({first['msg']}): {reason}") from None
+        raise TroubleError(f"not a chat completion ({first['msg']}): {reason}", alive=True) from None
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -22,6 +22,8 @@ from mlpo.types import Completion, Request
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 """Upper ends of the random wait, seconds, before the second try and before late ones; it doubles in between."""
+HOPELESS = 32
+"""Completions in a row given up after which it is the model that is dead, though its server speaks."""
 
 
 class ServerBackend:
@@ -45,6 +47,10 @@ class ServerBackend:
         self._samples = config.samples_per_request
         self._answered = 0.0
         """When a server last answered anything, on the monotonic clock."""
+        self._heard = 0.0
+        """When one last spoke: with an answer, a refusal or an error of its own."""
+        self._given_up = 0
+        """Completions since the last answer that had none in their time."""
 
     def check(self, requests: Iterable[Request]) -> None:
         """A server judges by itself what it can answer."""
@@ -53,7 +59,7 @@ class ServerBackend:
         """Ask for everything, in the order given; what is refused or not answered in time comes back failed.
 
         Raises:
-            DeadModelError: a completion's whole time passed, and in it no server answered anything.
+            DeadModelError: a completion's whole time passed in silence, or HOPELESS ones in a row had no answer.
             AllRefusedError: every request was refused, and none was ever answered.
             ConfigError: the servers refuse the key or do not know the model.
         """
@@ -95,6 +101,7 @@ class ServerBackend:
             try:
                 reply = await self._ask(client, request, len(places))
             except RefusedError as refusal:
+                self._heard = time.monotonic()
                 if len(places) > 1:  # perhaps it is n that is refused
                     self._samples = 1
                     call.put_back(places)
@@ -127,12 +134,14 @@ class ServerBackend:
                             return await self._try(client, request, num_samples, not_before)
                         except TroubleError as trouble:
                             last = str(trouble)
+                            self._heard = time.monotonic() if trouble.alive else self._heard
                             self._check_alive()
                             raise
         except TimeoutError:
             pass
         reason = f"no answer from {', '.join(self._urls)} in {self._config.total_seconds:g} s; the last try: {last}"
-        if self._answered < started:
+        self._given_up += 1
+        if self._heard < started or self._given_up >= HOPELESS:
             raise DeadModelError(f"{self._model}: {reason}")
         raise TimeoutError(reason)
 
@@ -149,7 +158,8 @@ class ServerBackend:
             except (httpx.TransportError, httpx.DecodingError) as error:
                 raise TroubleError(f"{url}: {type(error).__name__} {error}") from None
             reply = read_reply(response, self._model, self._secret)
-        self._answered = time.monotonic()
+        self._answered = self._heard = time.monotonic()
+        self._given_up = 0
         return reply
 
 

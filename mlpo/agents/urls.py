@@ -21,11 +21,18 @@ JITTER = 0.2
 class TroubleError(Exception):
     """A request failed in a way that may pass."""
 
-    def __init__(self, reason: str, *, retry_after: float = 0.0, busy: bool = False) -> None:
-        """`retry_after`: seconds before which the server does not want it again. `busy`: it is well, and wants less."""
+    def __init__(self, reason: str, *, retry_after: float = 0.0, busy: bool = False, alive: bool = False) -> None:
+        """A failure, and what it says of the server.
+
+        Args:
+            retry_after: seconds before which the server does not want it again.
+            busy: it is well, and wants less.
+            alive: the model's own server spoke, though it may be this request that it stumbles over.
+        """
         super().__init__(reason)
         self.retry_after = retry_after
         self.busy = busy
+        self.alive = alive
 
 
 @dataclass

@@ -119,7 +119,7 @@ class ChatServer:
             return False
         if what in ("slow", "drip"):
             await asyncio.sleep(0.2)
-        whole = json.dumps(self._completion(body)).encode()
+        whole = json.dumps(_odd(what, self._completion(body))).encode()
         if what == "not_http":
             writer.write(b"\x00\xff what is HTTP?\r\n\r\n")
             await writer.drain()
@@ -156,6 +156,22 @@ class ChatServer:
         words = sum(len(m["content"].split()) for m in body["messages"])
         usage = {"prompt_tokens": words, "completion_tokens": sum(len(t.split()) for t in texts)}
         return {"object": "chat.completion", "model": body["model"], "choices": choices, "usage": usage}
+
+
+def _odd(what: str, completion: Body) -> Body:
+    """The completion, written as some servers do."""
+    choice = completion["choices"][0]
+    if what == "no_usage":
+        completion["usage"] = None
+    elif what == "null_counts":
+        completion["usage"] = dict.fromkeys(completion["usage"])
+    elif what == "null_reason":
+        choice["finish_reason"] = None
+    elif what == "parts":
+        first, rest = choice["message"]["content"].split(" ", 1)
+        thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+        choice["message"]["content"] = [thought, *({"type": "text", "text": t} for t in (first, " " + rest))]
+    return completion
 
 
 def _faulty(what: str, head: str, body: Body, max_samples: int) -> tuple[int, bytes | None, str]:

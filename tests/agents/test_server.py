@@ -188,6 +188,35 @@ def test_one_that_is_never_answered_is_given_up_in_time_and_the_others_are_answe
     assert "no reply in 1 s" in answers[3].error
 
 
+@pytest.mark.parametrize("fault", ["error_500", "garbage", "other_json"])
+def test_one_that_the_server_stumbles_over_is_given_up_and_the_model_lives(fault: str) -> None:
+    def stumble(body: Body, attempt: int) -> str:
+        return fault if body["messages"][0]["content"] == "question 1" else "answer"
+
+    with ChatServer(fault=stumble) as server:
+        for numbers in ((0, 1, 2), (1,)):  # the second run is left with it alone
+            asked = backend(server, total_seconds=1.5, concurrency=1)
+            answers = asked.generate([request(n) for n in numbers])
+            assert [n for n, a in zip(numbers, answers, strict=True) if a.finish_reason == "error"] == [1]
+
+
+def test_a_server_that_stumbles_over_everything_is_dead() -> None:
+    with ChatServer(fault=lambda body, attempt: "error_500") as server:
+        asked = backend(server, total_seconds=1.5, concurrency=40)
+        assert {a.finish_reason for a in asked.generate([request(n) for n in range(20)])} == {"error"}
+        with pytest.raises(DeadModelError, match=r"tiny: no answer from .* in 1.5 s; the last try: 500"):
+            asked.generate([request(n) for n in range(20, 40)])  # the 32nd in a row
+
+
+@pytest.mark.parametrize("oddity", ["no_usage", "null_counts", "null_reason", "parts"])
+def test_an_answer_is_read_though_its_server_leaves_fields_empty(oddity: str) -> None:
+    with ChatServer(fault=lambda body, attempt: oddity) as server:
+        (answer,) = backend(server, total_seconds=3.0).generate([request(1)])
+    # "question 1" is 2 words, "question 1 seed 7" is 4
+    counts = (0, 0) if oddity in ("no_usage", "null_counts") else (2, 4)
+    assert answer == Completion("p1", "geo", "question 1 seed 7", "stop", *counts)
+
+
 @pytest.mark.parametrize("fault", ["hang", "error_503", "busy600", None])
 def test_a_model_that_stays_dead_ends_the_call_after_what_was_answered_was_heard(fault: str | None) -> None:
     def dies(body: Body, attempt: int) -> str:
