@@ -26,9 +26,15 @@ def run_study(study: str, jobs: Jobs = 1) -> State[Any]:
         study: A file in configs/studies, without .yaml.
         jobs: Steps at a time, each with its share of the cores.
     """
+    page = Path(RESULTS) / f"{study}.md"
+    before = _written(page)
     with ends_with_worker():
         outcome = run_word("study", study, "--jobs", str(jobs))
-    page = Path(RESULTS) / f"{study}.md"
-    if page.exists():
+    if _written(page) != before:  # else nothing finished, and it tells of a study before
         create_markdown_artifact(page.read_text(encoding="utf-8"), key="study", description=f"`{page}`")
     return failed(outcome) if outcome.exit_code else Completed(message=outcome.message)
+
+
+def _written(page: Path) -> int:
+    """When a page was written, in nanoseconds; 0 if it never was."""
+    return page.stat().st_mtime_ns if page.exists() else 0
