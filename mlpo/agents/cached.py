@@ -112,20 +112,30 @@ class CachedBackend:
                 for place, completion in enumerate(self._inner.generate(requests, keep)):
                     if keys[place] not in new:
                         keep(place, completion)
-        except AllRefusedError:
+        except AllRefusedError as refusal:
             if not self.num_kept:
                 raise  # else what is refused is what an earlier run left, and data as it was then
+            for place, request in enumerate(requests):
+                if keys[place] not in new:  # a backend that answers all at once was not heard
+                    keep(place, failed(request, str(refusal)))
         except DeadModelError as dead:
             self._dead = dead
         if self._dead is not None:
-            unanswered = {key: request for key, request in missing.items() if key not in new}
-            if self._on_dead is None:
-                raise self._dead
-            self._on_dead(self._dead, list(unanswered.values()))
-            new |= {key: failed(request, str(self._dead)) for key, request in unanswered.items()}
-            with self._lock:
-                self._on_done(len(unanswered))
+            new |= self._left(self._dead, {key: request for key, request in missing.items() if key not in new})
         return new
+
+    def _left(self, dead: DeadModelError, unanswered: Mapping[str, Request]) -> dict[str, Completion]:
+        """What a dead model leaves unanswered comes back failed, if that may be.
+
+        Raises:
+            DeadModelError: it may not.
+        """
+        if self._on_dead is None:
+            raise dead
+        self._on_dead(dead, list(unanswered.values()))
+        with self._lock:
+            self._on_done(len(unanswered))
+        return {key: failed(request, str(dead)) for key, request in unanswered.items()}
 
 
 def _stamped(completion: Completion, request: Request) -> Completion:

@@ -10,7 +10,7 @@ from threading import Barrier, Event
 import pytest
 
 from mlpo.agents import cached
-from mlpo.agents.backend import Backend, DeferredBackend, OnAnswer, TransientError, failed
+from mlpo.agents.backend import AllRefusedError, Backend, DeferredBackend, OnAnswer, TransientError, failed
 from mlpo.agents.cached import CachedBackend
 from mlpo.agents.scripted import ScriptedBackend
 from mlpo.store import CompletionStore, request_key
@@ -66,6 +66,22 @@ def test_a_failure_is_answered_but_asked_again() -> None:
     up = ScriptedBackend(echo)
     assert CachedBackend(up, kept, key).generate([request(1)])[0].text == "1? 0"
     assert up.num_generations == 1
+
+
+def test_what_alone_is_left_and_refused_is_data_though_the_backend_tells_nothing_one_by_one() -> None:
+    class Refusing(ScriptedBackend):  # as a worker elsewhere, whose answers come all at once or not at all
+        def generate(self, requests: Sequence[Request], on_answer: OnAnswer | None = None) -> list[Completion]:
+            raise AllRefusedError("400: too long")
+
+    kept: dict[str, Completion] = {}
+    CachedBackend(ScriptedBackend(echo), kept, key).generate([request(1)])
+    heard: list[int] = []
+    again = CachedBackend(Refusing(echo), kept, key, on_done=heard.append)
+    answers = again.generate([request(1), request(2), request(3)])
+    assert [(a.finish_reason, a.error) for a in answers] == [("stop", "")] + 2 * [("error", "400: too long")]
+    assert (sum(heard), list(kept)) == (3, [key(request(1))])
+    with pytest.raises(AllRefusedError):
+        CachedBackend(Refusing(echo), {}, key).generate([request(2)])
 
 
 def test_a_run_that_goes_on_sends_the_batches_of_one_never_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
