@@ -318,8 +318,9 @@ def _exit_codes() -> Iterator[None]:
         _leave("interrupted", INTERRUPTED)
     except Exception as error:
         from mlpo.agents.backend import TransientError
+        from mlpo.tracking.connect import is_outage
 
-        if isinstance(error, TransientError | ConnectionError):  # a model server, or MLflow's, does not answer
+        if isinstance(error, TransientError | ConnectionError) or is_outage(error):  # a model server, or MLflow's
             _leave(error, TRANSIENT)
         if isinstance(error, ValueError) and _is_ours(error):
             _leave(error, USER_MISTAKE)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
 from mlpo import cli
 from mlpo.agents.backend import TransientError
@@ -119,7 +121,12 @@ def test_without_parameters_the_line_says_where_to_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(TransientError("the server is down"), 75), (ConfigError("seed: wrong\nvalue"), 2), (KeyboardInterrupt(), 130)],
+    [
+        (TransientError("the server is down"), 75),
+        (MlflowException("no answer"), 75),
+        (ConfigError("seed: wrong\nvalue"), 2),
+        (KeyboardInterrupt(), 130),
+    ],
 )
 def test_an_error_becomes_its_exit_code(
     error: BaseException, code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -128,6 +135,11 @@ def test_an_error_becomes_its_exit_code(
         raise_from_mlpo(error)
     assert left.value.code == code
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_mlflow_refuses_keeps_its_traceback() -> None:
+    with pytest.raises(MlflowException), cli._exit_codes():
+        raise MlflowException("no such model", error_code=RESOURCE_DOES_NOT_EXIST)
 
 
 def test_a_value_error_from_a_library_keeps_its_traceback() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,14 +119,22 @@ def as_global_store(connection: Connection) -> Iterator[None]:
 @contextmanager
 def store_of(connection: Connection) -> Iterator[None]:
     """Inside the block, a store that does not answer is a ConnectionError; what it refuses, it will refuse again."""
-    from mlflow.exceptions import MlflowException
-
     try:
         yield
-    except MlflowException as error:
-        if error.get_http_status_code() not in TRANSIENT:  # type: ignore[no-untyped-call]  # MLflow forgot to say int
+    except Exception as error:
+        if not is_outage(error):
             raise
         raise ConnectionError(f"MLflow's store {connection.uri} does not answer ({_one_line(error)})") from error
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether this is MLflow saying that its store does not answer. Costs nothing where MLflow was not imported."""
+    if "mlflow.exceptions" not in sys.modules:
+        return False
+    from mlflow.exceptions import MlflowException
+
+    # MLflow forgot to say that a status is an int
+    return isinstance(error, MlflowException) and error.get_http_status_code() in TRANSIENT  # type: ignore[no-untyped-call]
 
 
 def _one_line(error: Exception) -> str:
