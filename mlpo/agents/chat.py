@@ -26,6 +26,10 @@ class RefusedError(Exception):
     """The server will never answer this request."""
 
 
+class ForbiddenError(RefusedError):
+    """The same, by 403: some servers say so of a key, and some of a prompt that they find unfit."""
+
+
 def _zero(value: object) -> object:
     return 0 if value is None else value
 
@@ -102,7 +106,8 @@ def read_reply(response: httpx.Response, model: str, secret: str | None) -> Repl
     Raises:
         TroubleError: it may be another one next time: an overloaded or broken server, a reply that is none.
         RefusedError: the request is at fault.
-        ConfigError: key, URL or model name are.
+        ForbiddenError: the request is, or the key.
+        ConfigError: key, credit, URL or model name are.
     """
     # a server may quote the key it was sent; neither an error message nor a completion may carry it on
     text = response.text.replace(secret, "***") if secret else response.text
@@ -111,10 +116,14 @@ def read_reply(response: httpx.Response, model: str, secret: str | None) -> Repl
     url = response.request.url
     if status in MAY_PASS or status >= 500:
         raise TroubleError(reason, retry_after=_retry_after(response), busy=status == 429, alive=status == 500)
-    if status in (401, 403):
+    if status == 401:
         raise ConfigError(f"{url} refuses the key; name the variable that holds it in server.api_key_env: {reason}")
     if status == 404:
         raise ConfigError(f"{url}: no chat completions of model {model!r} here; mend server.urls or model: {reason}")
+    if status == 402:
+        raise ConfigError(f"{url} wants to be paid; fill up the account and run again: {reason}")
+    if status == 403:
+        raise ForbiddenError(f"it forbids the prompt, or the key in server.api_key_env: {reason}")
     if status != 200:
         raise RefusedError(reason)
     try:

@@ -15,7 +15,7 @@ import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
 from mlpo.agents.backend import AllRefusedError, DeadModelError, OnAnswer, failed
-from mlpo.agents.chat import RefusedError, Reply, body_of, read_reply
+from mlpo.agents.chat import ForbiddenError, RefusedError, Reply, body_of, read_reply
 from mlpo.agents.urls import TroubleError, UrlPool
 from mlpo.config import ConfigError, ServerConfig
 from mlpo.types import Completion, Request
@@ -23,7 +23,8 @@ from mlpo.types import Completion, Request
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 """Upper ends of the random wait, seconds, before the second try and before late ones; it doubles in between."""
 HOPELESS = 32
-"""Completions in a row given up after which it is the model that is dead, though its server speaks."""
+"""Completions in a row given up after which it is the model that is dead, though its server speaks; and as many
+forbidden after which it is the key."""
 
 
 class ServerBackend:
@@ -51,6 +52,8 @@ class ServerBackend:
         """When one last spoke: with an answer, a refusal or an error of its own."""
         self._given_up = 0
         """Completions since the last answer that had none in their time."""
+        self._forbidden = 0
+        """And those answered with 403."""
 
     def check(self, requests: Iterable[Request]) -> None:
         """A server judges by itself what it can answer."""
@@ -61,7 +64,7 @@ class ServerBackend:
         Raises:
             DeadModelError: a completion's whole time passed in silence, or HOPELESS ones in a row had no answer.
             AllRefusedError: every request was refused, and none was ever answered.
-            ConfigError: the servers refuse the key or do not know the model.
+            ConfigError: the servers refuse the key, want to be paid or do not know the model.
         """
         call = _Call(requests, on_answer)
         try:
@@ -106,7 +109,7 @@ class ServerBackend:
                     self._samples = 1
                     call.put_back(places)
                 else:
-                    call.refuse(places[0], str(refusal))
+                    self._refuse(call, places[0], refusal)
             except TimeoutError as error:
                 for place in places:
                     call.answer(place, failed(call.requests[place], str(error)))
@@ -114,6 +117,16 @@ class ServerBackend:
                 call.put_back(places[len(reply.choices) :])  # a server may give fewer samples than asked for
                 for choice, place in enumerate(places[: len(reply.choices)]):
                     call.answer(place, _completion(call.requests[place], reply, choice))
+
+    def _refuse(self, call: _Call, place: int, refusal: RefusedError) -> None:
+        """This request will never be answered, unless so many are forbidden that it must be the key."""
+        call.refuse(place, str(refusal))
+        self._forbidden += isinstance(refusal, ForbiddenError)
+        if self._forbidden >= HOPELESS:
+            raise ConfigError(
+                f"{self._model}: {', '.join(self._urls)} refused the last {HOPELESS} requests, so perhaps the key; "
+                f"name the variable that holds it in server.api_key_env: {refusal}"
+            )
 
     async def _ask(self, client: httpx.AsyncClient, request: Request, num_samples: int) -> Reply:
         """Try until there is a reply.
@@ -159,7 +172,7 @@ class ServerBackend:
                 raise TroubleError(f"{url}: {type(error).__name__} {error}") from None
             reply = read_reply(response, self._model, self._secret)
         self._answered = self._heard = time.monotonic()
-        self._given_up = 0
+        self._given_up = self._forbidden = 0
         return reply
 
 

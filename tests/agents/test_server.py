@@ -239,6 +239,47 @@ def test_a_model_that_stays_dead_ends_the_call_after_what_was_answered_was_heard
     assert [place for place, answer in sorted(heard.items()) if answer.finish_reason == "stop"] == list(range(7))
 
 
+def test_a_prompt_that_is_forbidden_is_data_where_the_key_is_good() -> None:
+    def moderate(body: Body, attempt: int) -> str:
+        return "error_403" if body["messages"][0]["content"] in ("question 0", "question 3") else "answer"
+
+    def key(request: Request) -> str:
+        return request.problem_id
+
+    kept: dict[str, Completion] = {}
+    with ChatServer(fault=moderate) as server:
+        for _ in range(2):  # the second run asks for the forbidden ones alone
+            asked = CachedBackend(backend(server, concurrency=1), kept, key, one_by_one=True)
+            answers = asked.generate([request(n) for n in range(5)])
+            assert [a.finish_reason for a in answers] == ["error", "stop", "stop", "error", "stop"]
+    assert "403" in answers[0].error
+
+
+@pytest.mark.parametrize("num_answered", [0, 5])
+def test_a_key_that_is_forbidden_ends_the_call_and_what_was_answered_was_heard(num_answered: int) -> None:
+    def forbid(body: Body, attempt: int) -> str:
+        return "answer" if int(body["messages"][0]["content"].split()[1]) < num_answered else "error_403"
+
+    heard: dict[int, Completion] = {}
+    with ChatServer(fault=forbid) as server:
+        with pytest.raises(ConfigError, match=r"the last 32 requests, so perhaps the key; .*403: .*as asked for"):
+            backend(server, concurrency=4).generate([request(n) for n in range(99)], heard.__setitem__)
+        assert sum(server.attempts.values()) < num_answered + 32 + 4
+        with pytest.raises(ConfigError, match=r"refuses every request; .*or the key in server.api_key_env: 403"):
+            backend(server).generate([request(n) for n in range(50, 55)])
+    assert sum(answer.finish_reason == "stop" for answer in heard.values()) == num_answered
+
+
+def test_credit_that_runs_out_ends_the_call_and_what_was_answered_was_heard() -> None:
+    def pay(body: Body, attempt: int) -> str:
+        return "answer" if int(body["messages"][0]["content"].split()[1]) < 5 else "error_402"
+
+    heard: dict[int, Completion] = {}
+    with ChatServer(fault=pay) as server, pytest.raises(ConfigError, match=r"wants to be paid; fill up .*: 402"):
+        backend(server, concurrency=1).generate([request(n) for n in range(20)], heard.__setitem__)
+    assert sorted(heard) == list(range(5))
+
+
 @pytest.mark.parametrize(("fault", "message"), [("error_401", "refuses the key"), ("error_404", "no chat completions")])
 def test_a_wrong_key_or_model_is_the_users_to_mend(fault: str, message: str) -> None:
     with ChatServer(fault=lambda body, attempt: fault) as server, pytest.raises(ConfigError, match=message):
