@@ -68,9 +68,7 @@ def _held(lock: Path, folder: Path) -> Iterator[None]:
 
 def _bring_up_to_date(root: Path, folder: Path, raw: Mapping[str, Any]) -> None:
     """Make `folder` hold the checkout's files and the parameters `raw`; what stages did there already is kept."""
-    if not (folder / ".git").exists():
-        _git(root, "worktree", "prune")
-        _git(root, "worktree", "add", "--force", "--detach", "--no-checkout", str(folder), "HEAD")
+    _link(root, folder)
     done = (folder / LOCK_FILE).read_bytes() if (folder / LOCK_FILE).exists() else None
     _git(folder, "update-ref", "--no-deref", "HEAD", _git(root, "rev-parse", "HEAD"))
     _git(folder, "read-tree", "--reset", "-u", _snapshot(root))
@@ -78,6 +76,24 @@ def _bring_up_to_date(root: Path, folder: Path, raw: Mapping[str, Any]) -> None:
         (folder / LOCK_FILE).write_bytes(done)
     (folder / PARAMS).write_text(yaml.safe_dump(dict(raw), sort_keys=False, allow_unicode=True), encoding="utf-8")
     _share_cache(root, folder)
+
+
+def _link(root: Path, folder: Path) -> None:
+    """Make `folder` a worktree of `root` wherever both lie now; files that are in it stay.
+
+    Git links a worktree by an absolute path, which leads nowhere once the checkout was moved or is mounted elsewhere in
+    a container. So ours is relative; what git keeps of a worktree in .git/worktrees is made anew where it was pruned.
+    """
+    kept = Path(_git(root, "rev-parse", "--path-format=absolute", "--git-common-dir")).resolve() / "worktrees"
+    link = folder.resolve() / ".git"
+    name = Path(link.read_text(encoding="utf-8").strip()).name if link.exists() else folder.name
+    if not (kept / name / "HEAD").exists():
+        with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as scratch:  # git adds none where files lie
+            _git(root, "worktree", "add", "--detach", "--no-checkout", f"{scratch}/{folder.name}", "HEAD")
+            name = Path(_git(Path(scratch, folder.name), "rev-parse", "--absolute-git-dir")).name
+    folder.mkdir(exist_ok=True)
+    link.write_text(f"gitdir: {os.path.relpath(kept / name, link.parent)}\n", encoding="utf-8")
+    (kept / name / "gitdir").write_text(f"{link}\n", encoding="utf-8")
 
 
 def _share_cache(root: Path, folder: Path) -> None:

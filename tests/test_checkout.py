@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -172,6 +173,53 @@ def test_a_deleted_worktree_is_made_again(root: Path) -> None:
     subprocess.run(["rm", "-r", str(folder)], check=True)
     with checkout_for(root, {"seed": 1}) as again:
         assert (again / "code.py").read_text() == "committed"
+
+
+def half_done(root: Path) -> None:
+    with checkout_for(root, {"seed": 7}) as folder:
+        (folder / "rows").unlink()
+        (folder / "rows").write_text("half of others")
+
+
+def test_a_checkout_that_was_moved_keeps_its_worktrees_and_what_lies_in_them(tracked: Path) -> None:
+    half_done(tracked)
+    moved = tracked.rename(tracked.parent / "moved")
+    (moved / "code.py").write_text("mended")
+    with checkout_for(moved, {"seed": 7}) as folder:
+        assert (folder / "rows").read_text() == "half of others"
+        assert (folder / "code.py").read_text() == "mended"
+        assert git(folder, "rev-parse", "--show-toplevel").strip() == str(folder)
+        assert Path(dvc(folder, "cache", "dir")) == moved / ".dvc/cache"
+        assert f"worktree {folder}\n" in git(moved, "worktree", "list", "--porcelain")
+
+
+def test_a_worktree_whose_link_names_another_machines_path_goes_on(tracked: Path) -> None:
+    half_done(tracked)
+    folder = worktree_of(tracked, {"seed": 7})
+    (folder / ".git").write_text(f"gitdir: /elsewhere/.git/worktrees/{folder.name}\n")
+    with checkout_for(tracked, {"seed": 7}) as again:
+        assert (again / "rows").read_text() == "half of others"
+
+
+def test_a_copy_of_a_checkout_leaves_the_worktrees_of_the_first_alone(tracked: Path) -> None:
+    half_done(tracked)
+    copy = tracked.parent / "copy"
+    shutil.copytree(tracked, copy, symlinks=True)
+    git(copy, "commit", "--quiet", "--allow-empty", "--message", "of the copy alone")
+    with checkout_for(copy, {"seed": 7}) as folder:
+        assert git(folder, "rev-parse", "HEAD") == git(copy, "rev-parse", "HEAD")
+    assert git(worktree_of(tracked, {"seed": 7}), "rev-parse", "HEAD") == git(tracked, "rev-parse", "HEAD")
+
+
+def test_a_worktree_that_git_has_forgotten_is_known_again_and_keeps_what_lies_in_it(tracked: Path) -> None:
+    half_done(tracked)
+    folder = worktree_of(tracked, {"seed": 7})
+    shutil.rmtree(tracked / ".git/worktrees" / folder.name)
+    with checkout_for(tracked, {"seed": 7}) as again:
+        assert again == folder
+        assert (folder / "rows").read_text() == "half of others"
+        assert (folder / "code.py").read_text() == "committed"
+    assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == [folder.name]
 
 
 @pytest.fixture
