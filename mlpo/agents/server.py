@@ -105,15 +105,16 @@ class ServerBackend:
                 reply = await self._ask(client, request, len(places))
             except RefusedError as refusal:
                 self._heard = time.monotonic()
-                if len(places) > 1:  # perhaps it is n that is refused
-                    self._samples = 1
-                    call.put_back(places)
+                if len(places) > 1:
+                    call.put_back_alone(places)  # perhaps it is n that is refused
                 else:
                     self._refuse(call, places[0], refusal)
             except TimeoutError as error:
                 for place in places:
                     call.answer(place, failed(call.requests[place], str(error)))
             else:
+                if places[0] in call.alone:
+                    self._samples = 1  # it was
                 call.put_back(places[len(reply.choices) :])  # a server may give fewer samples than asked for
                 for choice, place in enumerate(places[: len(reply.choices)]):
                     call.answer(place, _completion(call.requests[place], reply, choice))
@@ -185,6 +186,8 @@ class _Call:
         self.num_refused = 0
         self.refusal = ""
         """The last refused one's reason."""
+        self.alone: set[int] = set()
+        """Places refused together with others, asked one at a time since."""
         self._on_answer = on_answer
         alike: dict[object, list[int]] = {}
         for place, request in enumerate(requests):
@@ -203,6 +206,11 @@ class _Call:
         """They wait again, at the front."""
         if places:
             self.waiting.appendleft(places)
+
+    def put_back_alone(self, places: list[int]) -> None:
+        """They wait again, at the front, each for a request of its own."""
+        self.alone.update(places)
+        self.waiting.extendleft([place] for place in reversed(places))
 
     def refuse(self, place: int, reason: str) -> None:
         """This place will never have an answer."""

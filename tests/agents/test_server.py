@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
@@ -130,6 +131,23 @@ def test_a_server_without_samples_is_asked_for_one_at_a_time(how: str) -> None:
     with ChatServer(max_samples=1 if fewer else 128, fault=lambda b, a: "answer" if fewer else "no_samples") as server:
         answers = backend(server, samples_per_request=5).generate(wanted)
     assert [a.text for a in answers] == [f"question 1 seed {s}" for s in range(5)]
+
+
+@pytest.mark.parametrize("fault", ["error_400", "no_samples"])
+def test_samples_are_asked_one_at_a_time_only_once_one_alone_is_not_refused(fault: str) -> None:
+    def refuse(body: Body, attempt: int) -> str:
+        return fault if body["messages"][0]["content"] == "question 0" else "answer"
+
+    wanted = [request(n, seed=s, sample=s) for n in range(3) for s in range(4)]
+    with ChatServer(fault=refuse) as server:
+        answers = backend(server, samples_per_request=4, concurrency=1).generate(wanted)
+    sizes = [json.loads(sent).get("n", 1) for sent in server.attempts]
+    if fault == "error_400":  # it is the prompt that is refused: too long, say
+        assert sizes == [4, 1, 1, 1, 1, 4, 4]
+        assert [a.finish_reason for a in answers] == 4 * ["error"] + 8 * ["stop"]
+    else:
+        assert sizes == [4, *12 * [1]]
+        assert {a.finish_reason for a in answers} == {"stop"}
 
 
 def test_greedy_samples_are_asked_one_by_one() -> None:
