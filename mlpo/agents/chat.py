@@ -20,6 +20,8 @@ MAY_PASS = frozenset({408, 409, 425, 429})
 """Client errors that are the moment's, not the request's; and every 5xx."""
 MAX_REASON = 300
 """Characters of a server's words in an error message."""
+SECRET_LENGTH = 16
+"""Characters from which a key stands in no answer by chance; placeholders such as "none" are shorter."""
 
 
 class RefusedError(Exception):
@@ -109,8 +111,9 @@ def read_reply(response: httpx.Response, model: str, secret: str | None) -> Repl
         ForbiddenError: the request is, or the key.
         ConfigError: key, credit, URL or model name are.
     """
-    # a server may quote the key it was sent; neither an error message nor a completion may carry it on
+    # a server may quote the key it was sent: no error message may carry it on, no completion either if it is one
     text = response.text.replace(secret, "***") if secret else response.text
+    answer = text if len(secret or "") >= SECRET_LENGTH else response.text
     status = response.status_code
     reason = f"{status}: {' '.join(text.split())[:MAX_REASON]}"
     url = response.request.url
@@ -127,7 +130,7 @@ def read_reply(response: httpx.Response, model: str, secret: str | None) -> Repl
     if status != 200:
         raise RefusedError(reason)
     try:
-        return Reply.model_validate_json(text)
+        return Reply.model_validate_json(answer)
     except ValidationError as error:
         first = error.errors()[0]
         raise TroubleError(f"not a chat completion ({first['msg']}): {reason}", alive=True) from None

@@ -18,6 +18,7 @@ from mlpo.config import ConfigError, ServerConfig
 from mlpo.types import Completion, Message, Request, Sampling
 from tests.agents.chat_server import FAULTS, Body, ChatServer
 
+KEYS = ("1", "none", "lm-studio", "sk-a-real-key-0815")
 FAST = {"timeout_seconds": 1.0, "total_seconds": 20.0}
 
 
@@ -302,6 +303,21 @@ def test_credit_that_runs_out_ends_the_call_and_what_was_answered_was_heard() ->
 def test_a_wrong_key_or_model_is_the_users_to_mend(fault: str, message: str) -> None:
     with ChatServer(fault=lambda body, attempt: fault) as server, pytest.raises(ConfigError, match=message):
         backend(server).generate([request(n) for n in range(20)])
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_an_answer_is_read_as_it_is_and_only_a_real_key_is_struck_out(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THE_KEY", key)
+    with ChatServer(reply=lambda body: f"1 none lm-studio {KEYS[-1]}") as server:
+        (answer,) = backend(server, api_key_env="THE_KEY", total_seconds=3.0).generate([request(1)])
+    assert answer.text == f"1 none lm-studio {'***' if key == KEYS[-1] else KEYS[-1]}"
+    # whatever it is like, no error message holds it
+    with ChatServer(fault=lambda body, attempt: "error_401") as server, pytest.raises(ConfigError) as error:
+        backend(server, api_key_env="THE_KEY").generate([request(1)])
+    assert f"Bearer {key}" not in str(error.value)
+    assert "as asked for" in str(error.value)
 
 
 def test_extra_fields_are_sent_and_null_takes_one_out() -> None:
