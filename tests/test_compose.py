@@ -57,7 +57,8 @@ def test_the_example_names_every_variable_and_no_secret() -> None:
     assert {name for name, value in values.items() if not value} == {n for n, rest in VARIABLES if rest[:2] == ":?"}
     ignored = subprocess.run(["git", "check-ignore", ".env"], cwd=ROOT, capture_output=True, check=False)
     assert ignored.returncode == 0
-    assert ".env" in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    left_out = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert {".env", ".dvc/config.local"} <= set(left_out)
 
 
 def test_ports_are_open_on_the_loopback_unless_an_address_is_named() -> None:
@@ -65,6 +66,19 @@ def test_ports_are_open_on_the_loopback_unless_an_address_is_named() -> None:
     assert set(published) == {"prefect", "mlflow", "store"}  # Postgres is for the others alone
     for ports in published.values():
         assert all(port.startswith("${MLPO_BIND:-127.0.0.1}:") for port in ports)
+
+
+def test_prefects_page_asks_the_address_that_is_open() -> None:
+    (port,) = SERVICES["prefect"]["ports"]
+    told = SERVICES["prefect"]["environment"]["PREFECT_SERVER_UI_API_URL"]
+    assert told == f"http://{port.removesuffix(':4200')}/api"
+
+
+def test_who_runs_as_any_user_has_a_name() -> None:
+    # DVC asks getpass.getuser(), which without LOGNAME, USER or an entry in /etc/passwd raises.
+    anybody = [service for service in SERVICES.values() if "MLPO_UID" in str(service.get("user"))]
+    assert len(anybody) == 3
+    assert [service["environment"]["USER"] for service in anybody] == ["mlpo"] * 3
 
 
 def test_images_are_pinned_and_ours_is_the_packages_version() -> None:
