@@ -1,7 +1,9 @@
-# A Prefect worker with everything a stage needs, and the servers of compose.yaml. The checkout comes along with its history:
-# DVC and worktrees work in it.
+# A Prefect worker with everything a stage needs, and the servers of compose.yaml. By itself, in this checkout, which keeps
+# what comes out; it deploys first, as a deployment holds the path of its checkout, and here that is /app:
 #   docker build -t mlpo .
-#   docker run -e PREFECT_API_URL=http://host:4200/api -e MLFLOW_TRACKING_URI=http://host:5000 mlpo
+#   docker run --init --user "$(id -u)" --env HOME=/app/.mlpo/home --volume "$PWD:/app" \
+#     --env PREFECT_API_URL=http://host:4200/api --env MLFLOW_TRACKING_URI=http://host:5000 \
+#     mlpo make --old-file=install VENV=none worker
 FROM python:3.11-slim-bookworm
 
 # Debian serves only the newest version of a package, so a pinned one would not build next month.
@@ -20,7 +22,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     DO_NOT_TRACK=1 \
     HF_HUB_DISABLE_TELEMETRY=1 \
     MLFLOW_DISABLE_TELEMETRY=true \
-    TOKENIZERS_PARALLELISM=false
+    TOKENIZERS_PARALLELISM=false \
+    USER=mlpo
 
 # The lock alone, so that a change of code does not install again; without two programs of 200 MB that only tests run.
 WORKDIR /app
