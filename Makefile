@@ -3,7 +3,7 @@
 # make vllm           a vLLM for CPUs, 2 GB: from then on `make test ALL=1` asks it, too
 # make prefect        Prefect's UI            make worker    deployments, and the worker that runs them (gpu-worker: pool gpu)
 # make mlflow         MLflow's UI           make bench     ours against TRL and generate (BENCH="--quick", "--help")
-# make docs           the tables, pictures and transcripts of README and docs/ again
+# make docs           the tables and pictures of README and docs/ again; RIVALS=<worktree> the transcripts, too
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -17,6 +17,7 @@ VLLM := .venv-vllm
 SEED ?=
 BENCH ?=
 QUESTION ?= continent of Austria
+RIVALS ?=
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
@@ -61,12 +62,16 @@ worker: deploy
 gpu-worker: deploy
 	prefect worker start --pool gpu --type process
 
-# What the README and docs/ show, from this checkout's results and those of other seeds beside it.
+# What the README and docs/ show, from this checkout's results and those of other seeds beside it; the transcripts from the
+# worktree RIVALS, of a run that played every rival (docs/strategies.md), and not at all without one.
 docs: install
 	mlpo report
 	mlpo pool . $(wildcard .mlpo/worktrees/*) --markdown --picture docs/accuracy.png
-	printf '# One question, every strategy\n\nMade by `make docs`: `mlpo inspect transcripts all --question "%s"`.\n\n' "$(QUESTION)" > docs/transcripts.md
-	mlpo inspect transcripts all --question "$(QUESTION)" >> docs/transcripts.md
+ifdef RIVALS
+	said=$$(cd "$(RIVALS)" && mlpo inspect transcripts all --question "$(QUESTION)"); \
+	printf '# One question, every strategy\n\nMade by `make docs`: `mlpo inspect transcripts all --question "%s"`.\n\n%s\n' \
+	  "$(QUESTION)" "$$said" > docs/transcripts.md
+endif
 	chromium --headless --no-sandbox --hide-scrollbars --window-size=1280,960 --screenshot=docs/report.png "file://$(CURDIR)/data/report/report.html"
 
 mlflow: install
