@@ -2,6 +2,7 @@
 # make test [ALL=1]   fast tests, or all      make lint      style, types, import rings
 # make vllm           a vLLM for CPUs, 2 GB: from then on `make test ALL=1` asks it, too
 # make prefect        Prefect's UI            make worker    deployments, and the worker that runs them (gpu-worker: pool gpu)
+# make deploy         the deployments of both pools; POOL=local or POOL=gpu for those of one
 # make mlflow         MLflow's UI           make bench     ours against TRL and generate (BENCH="--quick", "--help")
 # make docs           the tables and pictures of README and docs/ again; RIVALS=<worktree> the transcripts, too
 
@@ -18,6 +19,7 @@ SEED ?=
 BENCH ?=
 QUESTION ?= continent of Austria
 RIVALS ?=
+POOL ?= local gpu
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
@@ -46,6 +48,9 @@ prefect: install
 	@echo "Prefect: http://127.0.0.1:4200"
 	prefect server start
 
+# A deployment holds the path of the checkout that it was made from, so a worker's machine deploys for its own pool alone.
+worker: POOL := local
+gpu-worker: POOL := gpu
 deploy worker gpu-worker: export PREFECT_API_URL ?= http://127.0.0.1:4200/api
 deploy: install
 	for pool in local gpu; do \
@@ -54,7 +59,8 @@ deploy: install
 	prefect work-pool set-concurrency-limit gpu 1
 	prefect work-queue set-concurrency-limit default 1 --pool local
 	prefect automation inspect "mlpo: a silent run is crashed" > /dev/null 2>&1 || prefect automation create --from-file automations.yaml
-	prefect --no-prompt deploy --all
+	names=$$(python -c 'import sys, yaml; print(*("--name=" + d["name"] for d in yaml.safe_load(open("prefect.yaml"))["deployments"] if d["work_pool"]["name"] in sys.argv[1:]))' $(POOL)); \
+	prefect --no-prompt deploy $$names
 
 worker: deploy
 	prefect worker start --pool local --type process

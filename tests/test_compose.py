@@ -77,8 +77,17 @@ def test_prefects_page_asks_the_address_that_is_open() -> None:
 def test_who_runs_as_any_user_has_a_name() -> None:
     # DVC asks getpass.getuser(), which without LOGNAME, USER or an entry in /etc/passwd raises.
     anybody = [service for service in SERVICES.values() if "MLPO_UID" in str(service.get("user"))]
-    assert len(anybody) == 3
-    assert [service["environment"]["USER"] for service in anybody] == ["mlpo"] * 3
+    assert len(anybody) == 4
+    assert [service["environment"]["USER"] for service in anybody] == ["mlpo"] * 4
+
+
+def test_each_worker_waits_for_the_deployments_of_its_pool_and_no_other() -> None:
+    for worker, deploy, pool in (("worker", "deploy", "local"), ("gpu-worker", "gpu-deploy", "gpu")):
+        command = SERVICES[worker]["command"]
+        assert command[command.index("--pool") + 1] == pool
+        assert {"deploy", "gpu-deploy"} & set(SERVICES[worker]["depends_on"]) == {deploy}
+        assert SERVICES[deploy]["command"][-1] == f"POOL={pool}"
+        assert SERVICES[deploy].get("profiles") == SERVICES[worker].get("profiles")
 
 
 def test_images_are_pinned_and_ours_is_the_packages_version() -> None:

@@ -12,7 +12,7 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 
 from flows.parameters import StageName
-from tests.flows.conftest import ROOT, MakeCheckout, Prefect, run
+from tests.flows.conftest import ROOT, MakeCheckout, Prefect, eventually, run, running
 
 ON_GPU = ("propose", "demonstrate", "train_sft", "train_mlpo", "evaluate")
 """Stages that compute with models."""
@@ -71,6 +71,12 @@ def is_explained(field: dict[str, Any], sections: dict[str, Any]) -> bool:
     return bool(shown.get("description")) and any(key in shown for key in ("type", "anyOf", "allOf", "enum", "const"))
 
 
+def places(prefect: Prefect) -> dict[str, str]:
+    """Deployment -> the checkout it works in."""
+    (step,) = {name for each in prefect.post("/deployments/filter") for pull in each["pull_steps"] for name in pull}
+    return {each["name"]: each["pull_steps"][0][step]["directory"] for each in prefect.post("/deployments/filter")}
+
+
 @pytest.mark.slow
 def test_make_deploy_fills_a_fresh_server(prefect: Prefect, make_checkout: MakeCheckout) -> None:
     checkout = make_checkout()
@@ -86,6 +92,12 @@ def test_make_deploy_fills_a_fresh_server(prefect: Prefect, make_checkout: MakeC
     assert [each["enabled"] for each in prefect.post("/automations/filter")] == [True, True]
     queues = {each["name"]: each["concurrency_limit"] for each in prefect.post("/work_pools/local/queues/filter")}
     assert queues == {"default": 1, "decisions": None}
+
+    # A second machine's worker takes over its own pool and leaves the other alone.
+    second = make_checkout("second")
+    with running("make", "--old-file=install", "gpu-worker", cwd=second, env=prefect.env, log=second.parent / "log"):
+        moved = {each["name"]: str(second if each["name"].endswith("-gpu") else checkout) for each in deployments()}
+        eventually(lambda: places(prefect) == moved, 300)
 
     (checkout / "README.md").write_text("changed")
     prefect.deploy(checkout, "rollback")
