@@ -31,16 +31,26 @@ class ServerBackend:
     """Asks the model called `model` at `urls`."""
 
     def __init__(
-        self, model: str, urls: Sequence[str], config: ServerConfig, *, check_alive: Callable[[], None] | None = None
+        self,
+        model: str,
+        urls: Sequence[str],
+        config: ServerConfig,
+        *,
+        check_alive: Callable[[], None] | None = None,
+        proxied: bool = True,
     ) -> None:
-        """`check_alive` is called after each failed try and raises DeadModelError if further ones are in vain.
+        """A client of these servers.
 
+        Args:
+            check_alive: called after each failed try; raises DeadModelError if further ones are in vain.
+            proxied: the environment's proxies hold, HTTP_PROXY and the like.
         Raises:
             ConfigError: the variable that should hold the API key is not set.
         """
         self._model = model
         self._urls = urls
         self._config = config
+        self._proxied = proxied
         self._check_alive = check_alive or (lambda: None)
         self._secret = api_key(config.api_key_env)
         self._pool = UrlPool(urls)
@@ -94,7 +104,12 @@ class ServerBackend:
         """
         headers = {"Authorization": f"Bearer {self._secret}"} if self._secret else {}
         # _try limits a try as a whole; what a client may wait for part by part is of no use
-        async with httpx.AsyncClient(headers=headers, verify=self._tls, timeout=None) as client:  # noqa: S113
+        async with httpx.AsyncClient(
+            headers=headers,
+            verify=self._tls,
+            timeout=None,  # noqa: S113
+            trust_env=self._proxied,
+        ) as client:
             await self._answer_all(client, call)
 
     async def _answer_all(self, client: httpx.AsyncClient, call: _Call) -> None:

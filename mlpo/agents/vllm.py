@@ -57,7 +57,8 @@ class VllmBackend:
         self._address = f"http://127.0.0.1:{port}"
         try:
             self._wait_until_ready(config.start_seconds)
-            self._server = ServerBackend(model, [f"{self._address}/v1"], config, check_alive=self._check_alive)
+            urls = [f"{self._address}/v1"]
+            self._server = ServerBackend(model, urls, config, check_alive=self._check_alive, proxied=False)
         except BaseException:
             self.close()
             raise
@@ -86,7 +87,7 @@ class VllmBackend:
 
     def _wait_until_ready(self, limit: float) -> None:
         end = time.monotonic() + limit
-        with httpx.Client(base_url=self._address, timeout=5) as client:
+        with httpx.Client(base_url=self._address, timeout=5, trust_env=False) as client:
             while time.monotonic() < end:
                 if (code := self._process.poll()) is not None:
                     raise ConfigError(

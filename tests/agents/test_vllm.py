@@ -51,7 +51,11 @@ def group(leader: int) -> list[int]:
     return found
 
 
-def test_it_answers_and_leaves_nothing_behind(bin_folder: Path) -> None:
+def test_it_answers_and_leaves_nothing_behind(bin_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there, nor could they reach our loopback
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
     backend = VllmBackend("tiny", "some/folder", None, CONFIG)
     try:
         assert backend.generate([REQUEST])[0].text == "hi seed 3"
