@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from mlpo.agents import cached
-from mlpo.agents.backend import Backend, DeferredBackend
+from mlpo.agents.backend import Backend, DeferredBackend, TransientError
 from mlpo.agents.cached import CachedBackend
-from mlpo.agents.cluster import RayModels
+from mlpo.agents.cluster import RayModels, _get
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, RayConfig
 from mlpo.store import CompletionStore, request_key
@@ -94,6 +94,22 @@ def test_two_workers_of_whom_one_is_killed_answer_as_one_process_and_are_not_ask
 
     again = DeferredBackend(lambda: pytest.fail("all is kept, and Ray was started"))
     assert answered(store, again, 2) == (alone, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [("GetTimeoutError", "did not answer in 5 s"), ("ActorDiedError", "died 4 times")]
+)
+def test_a_worker_that_is_late_or_dead_may_answer_another_time(
+    error: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    def get(reference: object, timeout: float) -> None:
+        raise getattr(ray.exceptions, error)
+
+    monkeypatch.setattr(ray, "get", get)  # a cluster's worker is killed for good only by four deaths
+    with pytest.raises(TransientError, match=f"a Ray worker {said}"):
+        _get(None, 5.0)  # type: ignore[arg-type]
 
 
 def test_what_a_worker_raises_is_raised_as_it_was(tmp_path: Path) -> None:
