@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -25,6 +26,10 @@ from mlpo.tracking.provenance import current_commit
 RECORDS = WORK / "studies"
 STORES = ("evaluation.jsonl", "demonstrate.jsonl", "train_mlpo.jsonl")
 """Completion stores of stages, beside one for each agent's proposals."""
+
+
+PATIENCE = 5.0
+"""Seconds that an owner's dvc.lock may lack what it made: it is written anew whenever a part of that run begins."""
 
 
 @dataclass
@@ -127,6 +132,10 @@ class StudyFolders:
         return record
 
 
+def _entries(stages: Mapping[str, Path]) -> dict[str, Any]:
+    return {stage: read_lock(owner)["stages"].get(stage) for stage, owner in stages.items()}
+
+
 def take_over(folder: Path, stages: Mapping[str, Path]) -> None:
     """Let `folder` hold what other worktrees' stages made: their entries of dvc.lock, and the files from the cache.
 
@@ -135,8 +144,11 @@ def take_over(folder: Path, stages: Mapping[str, Path]) -> None:
     """
     if not stages:
         return
-    own = read_lock(folder)
-    theirs = {stage: read_lock(owner)["stages"].get(stage) for stage, owner in stages.items()}
+    own, end = read_lock(folder), time.monotonic() + PATIENCE
+    theirs = _entries(stages)
+    while None in theirs.values() and time.monotonic() < end:  # an owner at work writes its lock anew now and then
+        time.sleep(0.1)
+        theirs = _entries(stages)
     if lost := [f"{stage} of {stages[stage]}" for stage, entry in theirs.items() if entry is None]:
         raise ConfigError(f"{', '.join(lost)} is gone; delete the files in {RECORDS} and run the study again")
     changed = {stage: entry for stage, entry in theirs.items() if own["stages"].get(stage) != entry}
@@ -150,9 +162,11 @@ def take_over(folder: Path, stages: Mapping[str, Path]) -> None:
 
 
 def read_lock(folder: Path) -> dict[str, Any]:
-    """What dvc.lock says of the stages that ran; nothing if none did."""
-    path = folder / LOCK_FILE
-    read = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+    """What dvc.lock says of the stages that ran; nothing if none did, or while it is being written."""
+    try:
+        read = yaml.safe_load((folder / LOCK_FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, yaml.YAMLError):
+        read = None
     return {"schema": "2.0", "stages": {}} | (read or {})
 
 

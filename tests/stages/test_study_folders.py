@@ -5,9 +5,14 @@ from __future__ import annotations
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
+
+import pytest
 
 from mlpo.checkout import code_digest
-from mlpo.stages.study_folders import RECORDS, Record, StudyFolders
+from mlpo.config import ConfigError
+from mlpo.stages import study_folders
+from mlpo.stages.study_folders import RECORDS, Record, StudyFolders, take_over
 from mlpo.stages.study_plan import Run, plan_study
 from mlpo.store import write_json_atomic
 from mlpo.studies import Study
@@ -45,3 +50,18 @@ def test_a_part_is_done_with_this_code_in_a_worktree_that_is_there(tmp_path: Pat
     gone = Record(run.key, str(tmp_path / "gone"), record.code, seconds={"train_sft": 12.3})
     write_json_atomic(tmp_path / RECORDS / f"{run.key}.json", gone.__dict__)
     assert not StudyFolders(tmp_path, [run]).is_done(run.id, "train_sft")
+
+
+def test_an_owner_that_writes_its_lock_anew_is_waited_for(tmp_path: Path) -> None:
+    mine, owner = tmp_path / "mine", tmp_path / "owner"
+    owner.mkdir()
+    (owner / "dvc.lock").write_text("stages: {prepare: {cmd: x, outs: [")  # half written
+    Timer(0.3, (owner / "dvc.lock").write_text, ["schema: '2.0'\nstages: {prepare: {cmd: x, outs: []}}\n"]).start()
+    with pytest.raises(ConfigError, match="cannot be taken from DVC's cache"):  # which this folder has not
+        take_over(mine, {"prepare": owner})
+
+
+def test_what_its_owner_has_lost_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study_folders, "PATIENCE", 0.0)
+    with pytest.raises(ConfigError, match=r"prepare of .*owner is gone; delete the files in \.mlpo/studies"):
+        take_over(tmp_path / "mine", {"prepare": tmp_path / "owner"})
