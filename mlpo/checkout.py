@@ -69,11 +69,8 @@ def _held(lock: Path, folder: Path) -> Iterator[None]:
 def _bring_up_to_date(root: Path, folder: Path, raw: Mapping[str, Any]) -> None:
     """Make `folder` hold the checkout's files and the parameters `raw`; what stages did there already is kept."""
     _link(root, folder)
-    done = (folder / LOCK_FILE).read_bytes() if (folder / LOCK_FILE).exists() else None
     _git(folder, "update-ref", "--no-deref", "HEAD", _git(root, "rev-parse", "HEAD"))
-    _git(folder, "read-tree", "--reset", "-u", _snapshot(root))
-    if done is not None:
-        (folder / LOCK_FILE).write_bytes(done)
+    _git(folder, "read-tree", "--reset", "-u", _snapshot(root, _own_lock(folder)))
     (folder / PARAMS).write_text(yaml.safe_dump(dict(raw), sort_keys=False, allow_unicode=True), encoding="utf-8")
     _share_cache(root, folder)
 
@@ -118,12 +115,26 @@ def _share_cache(root: Path, folder: Path) -> None:
         config.update(local)
 
 
-def _snapshot(root: Path) -> str:
-    """The git tree of the checkout as it is on disk, new files included, ignored ones not; its index is not touched."""
+def _own_lock(folder: Path) -> str | None:
+    """The worktree's dvc.lock as a git blob that its index knows: git leaves the file alone, and others may read it."""
+    if not (folder / LOCK_FILE).exists():
+        return None
+    _git(folder, "update-index", "--add", str(LOCK_FILE))
+    return _git(folder, "rev-parse", f":{LOCK_FILE}")
+
+
+def _snapshot(root: Path, lock: str | None = None) -> str:
+    """The git tree of the checkout as it is on disk, new files included, ignored ones not; its index is not touched.
+
+    Args:
+        lock: the blob that the tree holds as dvc.lock instead of the checkout's.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         index = Path(scratch) / "index"
         index.write_bytes(Path(_git(root, "rev-parse", "--path-format=absolute", "--git-path", "index")).read_bytes())
         _git(root, "add", "--all", ".", index=index)
+        if lock:
+            _git(root, "update-index", "--add", "--cacheinfo", f"100644,{lock},{LOCK_FILE}", index=index)
         return _git(root, "write-tree", index=index)
 
 

@@ -107,6 +107,23 @@ def worktree_of(root: Path, overrides: dict[str, int]) -> Path:
     return root / ".mlpo/worktrees" / digest(overrides)
 
 
+@pytest.mark.parametrize("of_checkout", ["schema: '2.0'\nstages: {}\n", None])
+def test_a_worktrees_own_lock_is_never_taken_away(root: Path, of_checkout: str | None) -> None:
+    """Another run may read it at any moment; git would delete the file, or put the checkout's in its place."""
+    with checkout_for(root, {"seed": 7}) as folder:
+        (folder / "dvc.lock").write_text("what the worktree's stages made")
+    before = (folder / "dvc.lock").stat()
+    if of_checkout is None:
+        git(root, "rm", "--quiet", "dvc.lock")
+    else:
+        (root / "dvc.lock").write_text(of_checkout)
+    for _ in range(2):
+        with checkout_for(root, {"seed": 7}):
+            after = (folder / "dvc.lock").stat()
+            assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+            assert (folder / "dvc.lock").read_text() == "what the worktree's stages made"
+
+
 def test_a_worktree_that_was_stopped_before_it_shared_the_cache_shares_it_the_next_time(tracked: Path) -> None:
     git(tracked, "worktree", "add", "--detach", "--no-checkout", str(worktree_of(tracked, {"seed": 7})), "HEAD")
     with checkout_for(tracked, {"seed": 7}) as folder:

@@ -26,10 +26,8 @@ from mlpo.tracking.provenance import current_commit
 RECORDS = WORK / "studies"
 STORES = ("evaluation.jsonl", "demonstrate.jsonl", "train_mlpo.jsonl")
 """Completion stores of stages, beside one for each agent's proposals."""
-
-
 PATIENCE = 5.0
-"""Seconds that an owner's dvc.lock may lack what it made: it is written anew whenever a part of that run begins."""
+"""Seconds that an owner's dvc.lock may lack what it made: DVC empties the file before it writes it anew."""
 
 
 @dataclass
