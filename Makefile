@@ -1,5 +1,6 @@
 # make run [SEED=n]   the whole pipeline; with a seed, in a worktree of its own
 # make test [ALL=1]   fast tests, or all      make lint      style, types, import rings
+#     [JOBS=4]        in as many processes, each with a core and 4 GB of memory of its own
 # make vllm           a vLLM for CPUs, 2 GB: from then on `make test ALL=1` asks it, too
 # make prefect        Prefect's UI            make worker    deployments, and the worker that runs them (gpu-worker: pool gpu)
 # make deploy         the deployments of both pools; POOL=local or POOL=gpu for those of one
@@ -20,6 +21,7 @@ BENCH ?=
 QUESTION ?= continent of Austria
 RIVALS ?=
 POOL ?= local gpu
+JOBS ?= 1
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
@@ -36,7 +38,7 @@ run: install
 
 test: install
 	OMP_NUM_THREADS=1 $(if $(wildcard $(VLLM)/installed),MLPO_TEST_VLLM=$(CURDIR)/$(VLLM)/bin/python) \
-	  pytest $(if $(ALL),-m "not gpu and not network" --durations=10)
+	  pytest $(if $(filter-out 1,$(JOBS)),--numprocesses $(JOBS) --dist loadfile) $(if $(ALL),-m "not gpu and not network" --durations=10)
 
 lint: install
 	ruff check .
