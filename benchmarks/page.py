@@ -28,10 +28,9 @@ they are: docs/speed.md.
 def page(rows: Iterable[Row]) -> str:
     """All rows, benchmarks in their order, the same device and dtype together, shapes from small to large."""
     parts = [PREFACE]
-    for (place, device, dtype), found in groupby(sorted(rows, key=_order), key=_section):
+    for (_, device, dtype), found in groupby(sorted(rows, key=_order), key=_section):
         some = list(found)
-        tokens = some[0]["shape"]["C"]
-        title = f"## {list(MODULES.values())[place]}: {device}, {dtype}, C {tokens}"
+        title = f"## {MODULES[some[0]['name']]}: {device}, {dtype}, C {some[0]['shape']['C']}"
         parts.append(f"{title}\n\n{markdown_table(HEADER, map(_cells, some))}\n")
     return "\n".join(parts)
 

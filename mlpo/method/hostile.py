@@ -9,13 +9,11 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
+from itertools import chain, islice
 
 from mlpo.method.answers import is_correct, parse_plain
 from mlpo.method.seeds import derive_seed
 from mlpo.types import AnswerKind, Problem
-
-FEW = 16
-"""Targets looked at before all are: nearly every one is wrong."""
 
 
 class HostileClaims:
@@ -48,7 +46,7 @@ class HostileClaims:
         if wrong := _wrong_choices(problem):
             return claim(rng.choice(wrong))
         for family in (problem.family, None):
-            for target in _shuffled(self._targets.get((problem.answer_kind, family), []), rng):
+            for target in _from_random_place(self._targets.get((problem.answer_kind, family), []), rng):
                 if _argues_for_wrong(target, problem):
                     return claim(target)
         raise ValueError(f"problem {problem.id}: there is no wrong answer of kind {problem.answer_kind} to argue for")
@@ -64,13 +62,10 @@ def _wrong_choices(problem: Problem) -> list[str]:
     return [letter for letter in letters if _argues_for_wrong(letter, problem)]
 
 
-def _shuffled(targets: Sequence[str], rng: random.Random) -> Iterator[str]:
-    """All of them; the order of the first few is had without shuffling thousands."""
-    few = rng.sample(range(len(targets)), min(FEW, len(targets)))
-    yield from (targets[i] for i in few)
-    rest = sorted(set(range(len(targets))) - set(few))
-    rng.shuffle(rest)
-    yield from (targets[i] for i in rest)
+def _from_random_place(targets: Sequence[str], rng: random.Random) -> Iterator[str]:
+    """All of them in their order, from a random one on: nearly every one is wrong, so few are looked at."""
+    start = rng.randrange(len(targets)) if targets else 0
+    return chain(islice(targets, start, None), islice(targets, start))
 
 
 def _argues_for_wrong(answer: str, problem: Problem) -> bool:
