@@ -9,8 +9,9 @@ from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.logging.loggers import flow_run_logger
 
-from flows.stage import TRANSIENT, USER_MISTAKE, Outcome, StageFailedError
+from flows.stage import Outcome, StageFailedError
 from mlpo.config import ConfigError
+from mlpo.exit_codes import TRANSIENT, USER_MISTAKE
 
 KEPT = "What was finished is kept: run the deployment again, and it goes on there."
 ADVICE = {

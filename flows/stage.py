@@ -23,11 +23,8 @@ from prefect.states import Completed, Failed
 
 from flows import remote
 from flows.process import Ended, run_kept
+from mlpo.exit_codes import TRANSIENT, USER_MISTAKE
 
-TRANSIENT = 75
-"""Exit code (EX_TEMPFAIL) of a stage that may succeed if it is tried again: a server was down, an engine died."""
-USER_MISTAKE = 2
-"""Exit code of a stage that a person must mend: a parameter or a file is wrong."""
 RETRY_SECONDS = [5.0, 30.0, 120.0]
 LAST_LINES = 20
 """Of a stage, kept to say why it failed."""

@@ -6,11 +6,8 @@ import importlib
 import json
 import os
 import sys
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,7 +25,6 @@ STAGES = {
 }
 TRAINED_TOGETHER = ("train_sft", "train_mlpo")
 """Stages that start further processes of themselves where `runtime.processes` asks for them."""
-USER_MISTAKE, TRANSIENT, INTERRUPTED = 2, 75, 130
 
 PREFECT = {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",  # a new database is slow to make
@@ -309,38 +305,11 @@ def _params() -> Params:
     return load_params(PARAMS)
 
 
-@contextmanager
-def _exit_codes() -> Iterator[None]:
-    """A user's mistake is one line and 2, trouble that may pass is one line and 75; all else is a traceback and 1."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        _leave("interrupted", INTERRUPTED)
-    except Exception as error:
-        from mlpo.agents.backend import TransientError
-        from mlpo.tracking.connect import is_outage
-
-        if isinstance(error, TransientError | ConnectionError) or is_outage(error):  # a model server, or MLflow's
-            _leave(error, TRANSIENT)
-        if isinstance(error, ValueError) and _is_ours(error):
-            _leave(error, USER_MISTAKE)
-        raise
-
-
-def _is_ours(error: ValueError) -> bool:
-    """Whether the error was raised by a line of mlpo, for a user to read, and not somewhere in a library."""
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return Path(frame.f_code.co_filename).is_relative_to(Path(__file__).parent)
-
-
-def _leave(reason: object, code: int) -> NoReturn:
-    print(f"mlpo: {' '.join(str(reason).split())}", file=sys.stderr)
-    sys.exit(code)
-
-
 def main() -> None:
     """Entry point of the `mlpo` command."""
-    with _exit_codes():
+    from mlpo.failures import exit_codes
+
+    with exit_codes():
         app()
 
 

@@ -14,6 +14,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from mlpo import cli
 from mlpo.agents.backend import TransientError
 from mlpo.config import ConfigError, Params
+from mlpo.failures import exit_codes
 from mlpo.parameters import parameters
 
 ROOT = Path(__file__).parents[1]
@@ -131,19 +132,19 @@ def test_without_parameters_the_line_says_where_to_run(tmp_path: Path) -> None:
 def test_an_error_becomes_its_exit_code(
     error: BaseException, code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(SystemExit) as left, cli._exit_codes():
+    with pytest.raises(SystemExit) as left, exit_codes():
         raise_from_mlpo(error)
     assert left.value.code == code
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_what_mlflow_refuses_keeps_its_traceback() -> None:
-    with pytest.raises(MlflowException), cli._exit_codes():
+    with pytest.raises(MlflowException), exit_codes():
         raise MlflowException("no such model", error_code=RESOURCE_DOES_NOT_EXIST)
 
 
 def test_a_value_error_from_a_library_keeps_its_traceback() -> None:
-    with pytest.raises(ValueError, match="invalid literal"), cli._exit_codes():
+    with pytest.raises(ValueError, match="invalid literal"), exit_codes():
         int("x")
 
 

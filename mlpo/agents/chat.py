@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, Field, NonNegativeInt, Validati
 
 from mlpo.agents.urls import TroubleError
 from mlpo.config import ConfigError
-from mlpo.models.load import defused
+from mlpo.models.template import defused
 from mlpo.types import FinishReason, Request
 
 MAY_PASS = frozenset({408, 409, 425, 429})

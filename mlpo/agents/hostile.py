@@ -9,7 +9,7 @@ from mlpo.agents.backend import Backend, OnAnswer
 from mlpo.agents.shelf import Models, Source, TokenCounter
 from mlpo.config import HOSTILE, ConfigError
 from mlpo.method.hostile import HostileClaims
-from mlpo.models.load import Quantization
+from mlpo.models.identity import Quantization
 from mlpo.types import Completion, Problem, Request
 
 

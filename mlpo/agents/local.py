@@ -10,8 +10,10 @@ from transformers import AutoTokenizer
 
 from mlpo.agents.backend import Backend, OnAnswer, OnText
 from mlpo.config import ConfigError, RuntimeConfig
-from mlpo.models.load import EMBEDDED, LoadedModel, Quantization, embedded_folder, load_model, model_identity, render
+from mlpo.models.identity import EMBEDDED, Quantization, model_identity
+from mlpo.models.load import LoadedModel, embedded_folder, load_model
 from mlpo.models.sample import Draw, Drawn, sample_tokens
+from mlpo.models.template import render
 from mlpo.types import Completion, Message, Request
 
 

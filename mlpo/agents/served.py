@@ -9,7 +9,8 @@ from mlpo.agents.backend import Backend
 from mlpo.agents.server import ServerBackend
 from mlpo.agents.vllm import VllmBackend
 from mlpo.config import ConfigError, ServerConfig, check_urls, digest
-from mlpo.models.load import EMBEDDED, embedded_folder, model_identity
+from mlpo.models.identity import EMBEDDED, model_identity
+from mlpo.models.load import embedded_folder
 
 
 @dataclass(frozen=True)

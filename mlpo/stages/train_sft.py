@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from mlpo.config import Params
 from mlpo.layout import DEMONSTRATIONS, SFT_CURVE, SFT_LEADER
-from mlpo.models.load import LoadedModel, model_identity, save_model
+from mlpo.models.identity import model_identity
+from mlpo.models.load import LoadedModel, save_model
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.unfinished import claim_workspace, load_to_train, workspace_of
 from mlpo.store import read_jsonl

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from threading import Lock
 from typing import TYPE_CHECKING, Self
+
+from accelerate.utils import patch_environment
 
 from mlpo.tracking.connect import Connection, as_global_store
 from mlpo.tracking.traces import add_spans
@@ -76,7 +77,7 @@ class ServedTraces:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.enter_context(_environment(_ENVIRONMENT))  # first: with a new store MLflow reads it again
+            stack.enter_context(patch_environment(**_ENVIRONMENT))  # first: with a new store MLflow reads it again
             stack.enter_context(as_global_store(self._connection))
             self._close = stack.pop_all().close
         return self
@@ -137,17 +138,3 @@ class ServedTraces:
         if context := root._span.get_span_context():  # a span that MLFLOW_TRACE_SAMPLING_RATIO left out has none
             manager = InMemoryTraceManager.get_instance()  # type: ignore[no-untyped-call]  # MLflow forgot its type
             manager.pop_trace(context.trace_id)
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """These variables inside the block, and afterwards what was there before."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from mlpo.config import ConfigError
-from mlpo.models.load import render
+from mlpo.models.template import render
 from mlpo.types import Demonstration, Message
 
 IGNORED = -100

@@ -7,20 +7,20 @@ unbroken one would have drawn), nor our adapters. As there, the engine lives in 
 from __future__ import annotations
 
 import importlib.util
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from accelerate.utils import patch_environment
 
 from mlpo.config import ConfigError, RuntimeConfig
 from mlpo.models.adapters import plain_weights
-from mlpo.models.load import end_token_ids, render
+from mlpo.models.load import end_token_ids
 from mlpo.models.memory import ENGINE_PASS_TOKENS, key_bytes
 from mlpo.models.packed import Group, pack, packed_logprobs
 from mlpo.models.sample import MAX_ROWS, Draw, Drawn
 from mlpo.models.shape import model_shape
+from mlpo.models.template import render
 from mlpo.training.machine import naming_the_budget
 from mlpo.training.weights import WholeWeights
 from mlpo.types import Message
@@ -64,7 +64,7 @@ class VllmSampler:
         source, on_cpu = str(self._weights.leader.model.name_or_path), self._weights.device.type == "cpu"
         shape = model_shape(source)
         assert shape is not None
-        with _environment(ENVIRONMENT):
+        with patch_environment(**ENVIRONMENT):
             from vllm import LLM
 
             if on_cpu:
@@ -219,17 +219,3 @@ def _keep_linears_plain() -> None:
         layer.cpu_linear = torch.nn.functional.linear  # type: ignore[assignment] # no module, as vLLM has it
 
     utils.dispatch_cpu_unquantized_gemm = plain
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

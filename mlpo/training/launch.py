@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from mlpo.config import ConfigError, RuntimeConfig
+from mlpo.exit_codes import TRANSIENT
 
 LOGS = "MLPO_PROCESS_LOGS"
 """Environment variable: the folder where processes other than the first write what they say."""
-LOST = 75
-"""What a process leaves with that lost another one: it may be tried again, but the other knows why."""
 
 
 def process_log(logs: Path, rank: int) -> Path:
@@ -88,7 +87,8 @@ def _explained(failures: Mapping[int, Any], logs: Path) -> int:
 
     def order(rank: int) -> tuple[bool, float, int]:
         failure = failures[rank]
-        return failure.exitcode in (LOST, -signal.SIGTERM), failure.timestamp, rank
+        lost_another = failure.exitcode in (TRANSIENT, -signal.SIGTERM)
+        return lost_another, failure.timestamp, rank
 
     rank = min(failures, key=order)
     code = int(failures[rank].exitcode)

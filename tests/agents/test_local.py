@@ -11,7 +11,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mlpo.agents.local import LocalBackend
 from mlpo.config import ConfigError
-from mlpo.models.load import LoadedModel, load_model, render, save_model
+from mlpo.models.load import LoadedModel, load_model, save_model
+from mlpo.models.template import render
 from mlpo.types import Message, Request, Sampling
 
 WORDS = ["<unk>", "<end>", "<user>", "<model>", *"abcdefghijklmnopqrstuvwxyz", "?", "lima", "quito", "bern"]

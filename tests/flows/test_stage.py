@@ -17,8 +17,9 @@ from prefect.states import Failed
 
 from flows.failure import _advice
 from flows.process import _lines
-from flows.stage import TRANSIENT, USER_MISTAKE, Outcome, Share, StageFailedError, is_transient, repro, run_stage
+from flows.stage import Outcome, Share, StageFailedError, is_transient, repro, run_stage
 from mlpo.agents.keeper import end_group
+from mlpo.exit_codes import TRANSIENT, USER_MISTAKE
 from tests.flows.conftest import ROOT, MakeCheckout, eventually
 
 

@@ -25,7 +25,8 @@ import pytest
 import yaml
 
 from flows import remote
-from flows.stage import TRANSIENT, USER_MISTAKE, repro
+from flows.stage import repro
+from mlpo.exit_codes import TRANSIENT, USER_MISTAKE
 from tests.agents.chat_server import Body, ChatServer
 from tests.flows.conftest import ROOT, MakeCheckout, Prefect, eventually, run, running
 

@@ -23,7 +23,8 @@ from mlpo.config import ConfigError, Params, parse_params
 from mlpo.grading import is_equivalent
 from mlpo.layout import MLPO_CURVE, MLPO_LEADER, MLPO_TUPLES, ROLLOUTS, SFT_LEADER, TRAIN_PROBLEMS, WORK
 from mlpo.method.prompts import leader_messages, solo_messages
-from mlpo.models.load import load_model, save_model, weights_digest
+from mlpo.models.identity import weights_digest
+from mlpo.models.load import load_model, save_model
 from mlpo.stages import propose, train_mlpo
 from mlpo.stages.proposals import read_proposal_sets
 from mlpo.store import read_jsonl

@@ -12,7 +12,8 @@ from mlflow import MlflowClient
 
 from mlpo.config import ConfigError, Params, parse_params
 from mlpo.layout import DEMONSTRATIONS, SFT_CURVE, SFT_LEADER, WORK
-from mlpo.models.load import load_model, weights_digest
+from mlpo.models.identity import weights_digest
+from mlpo.models.load import load_model
 from mlpo.stages import train_sft
 from mlpo.store import write_jsonl_atomic
 from mlpo.training.workspace import Workspace

@@ -23,9 +23,10 @@ import vllm  # noqa: F401 - for the forks
 
 from mlpo.config import ConfigError, LoraConfig
 from mlpo.models.adapters import choose_trained
-from mlpo.models.load import LoadedModel, end_token_ids, load_model, render
+from mlpo.models.load import LoadedModel, end_token_ids, load_model
 from mlpo.models.packed import Group, pack, packed_logprobs
 from mlpo.models.sample import Draw, Drawn
+from mlpo.models.template import render
 from mlpo.training.engine import ENVIRONMENT, VllmSampler
 from mlpo.training.ranks import ALONE
 from mlpo.training.samplers import OwnSampler
