@@ -1,6 +1,6 @@
 # make run [SEED=n]   the whole pipeline; with a seed, in a worktree of its own
 # make test [ALL=1]   fast tests, or all      make lint      style, types, import rings
-#     [JOBS=4]        in as many processes, each with a core and 4 GB of memory of its own
+#     [JOBS=4]        in as many processes; the slow ones start servers, so give each a core
 # make vllm           a vLLM for CPUs, 2 GB: from then on `make test ALL=1` asks it, too
 # make prefect        Prefect's UI            make worker    deployments, and the worker that runs them (gpu-worker: pool gpu)
 # make deploy         the deployments of both pools; POOL=local or POOL=gpu for those of one

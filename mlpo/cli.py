@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mlpo.failures import exit_codes
+
 if TYPE_CHECKING:
     from mlpo.config import Params
 
@@ -307,8 +309,6 @@ def _params() -> Params:
 
 def main() -> None:
     """Entry point of the `mlpo` command."""
-    from mlpo.failures import exit_codes
-
     with exit_codes():
         app()
 

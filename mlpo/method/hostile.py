@@ -32,9 +32,9 @@ class HostileClaims:
 
     @property
     def identity(self) -> str:
-        """Changes with the seed and with the targets that are borrowed."""
+        """Changes with the seed, with the targets that are borrowed, and with how one of them is chosen."""
         told = sorted((kind, targets) for (kind, family), targets in self._targets.items() if family is None)
-        return sha256(repr((self._seed, told)).encode()).hexdigest()[:16]
+        return sha256(repr(("from a random place", self._seed, told)).encode()).hexdigest()[:16]
 
     def of(self, problem: Problem) -> str:
         """The claim about a problem.

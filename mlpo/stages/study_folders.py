@@ -6,7 +6,6 @@ import json
 import logging
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -15,6 +14,7 @@ from threading import Lock
 from typing import Any
 
 import yaml
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from mlpo.checkout import LOCK_FILE, checkout_for, code_digest
 from mlpo.config import ConfigError
@@ -131,7 +131,14 @@ class StudyFolders:
 
 
 def _entries(stages: Mapping[str, Path]) -> dict[str, Any]:
-    return {stage: read_lock(owner)["stages"].get(stage) for stage, owner in stages.items()}
+    """What the owners' locks say of these stages; None for one that is missing and does not come within PATIENCE."""
+
+    def look() -> dict[str, Any]:
+        return {stage: read_lock(owner)["stages"].get(stage) for stage, owner in stages.items()}
+
+    incomplete = retry_if_result(lambda entries: None in entries.values())
+    stop = stop_after_delay(PATIENCE)
+    return Retrying(retry=incomplete, stop=stop, wait=wait_fixed(0.1), retry_error_callback=lambda _: look())(look)
 
 
 def take_over(folder: Path, stages: Mapping[str, Path]) -> None:
@@ -142,11 +149,7 @@ def take_over(folder: Path, stages: Mapping[str, Path]) -> None:
     """
     if not stages:
         return
-    own, end = read_lock(folder), time.monotonic() + PATIENCE
-    theirs = _entries(stages)
-    while None in theirs.values() and time.monotonic() < end:  # an owner at work writes its lock anew now and then
-        time.sleep(0.1)
-        theirs = _entries(stages)
+    own, theirs = read_lock(folder), _entries(stages)
     if lost := [f"{stage} of {stages[stage]}" for stage, entry in theirs.items() if entry is None]:
         raise ConfigError(f"{', '.join(lost)} is gone; delete the files in {RECORDS} and run the study again")
     changed = {stage: entry for stage, entry in theirs.items() if own["stages"].get(stage) != entry}
