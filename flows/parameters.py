@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from mlpo.config import Params
 
-StageName = Literal["prepare", "propose", "demonstrate", "train_sft", "train_mlpo", "evaluate", "register"]
+StageName = Literal["prepare", "reference", "propose", "demonstrate", "train_sft", "train_mlpo", "evaluate", "register"]
 
 
 def partial(section: type[BaseModel]) -> Any:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 STAGES = {
     "prepare": "Benchmark -> train, test and shots problems.",
+    "reference": "The documents that one agent alone can look up.",
     "propose": "One agent answers every problem.",
     "demonstrate": "Verified corrections for the warm start.",
     "train_sft": "Warm start: the leader imitates the demonstrations.",
@@ -107,10 +108,10 @@ def _evaluate_again(version: str) -> None:
 
 
 def _add_stage(name: str, meaning: str) -> None:
-    if name == "propose":
+    if name in ("reference", "propose"):
 
         def command(agent: Annotated[str, typer.Argument(help="A name from `team` in params.yaml.")]) -> None:
-            _stage("propose", agent)
+            _stage(name, agent)
     elif name == "evaluate":
 
         def command(  # type: ignore[misc]

@@ -10,6 +10,7 @@ TRAIN_PROBLEMS = PROBLEMS / "train.jsonl"
 TEST_PROBLEMS = PROBLEMS / "test.jsonl"
 SHOT_PROBLEMS = PROBLEMS / "shots.jsonl"
 PROBLEM_STATISTICS = PROBLEMS / "statistics.json"
+REFERENCES = Path("data/references")
 PROPOSALS = Path("data/proposals")
 DEMONSTRATIONS = Path("data/demonstrations/train.jsonl")
 DEMONSTRATION_STATISTICS = Path("data/demonstrations/statistics.json")
@@ -27,6 +28,16 @@ TIMINGS = Path("data/report/timings.json")
 REGISTERED = Path("data/registry/leader.json")
 WORK = Path(".mlpo")
 """Stores, checkpoints and locks of unfinished work: never an output of DVC, safe to delete when nothing runs."""
+
+
+def reference_of(agent: str) -> Path:
+    """The folder with the passages of one agent's documents; empty where it has none."""
+    return REFERENCES / agent
+
+
+def passages_of(agent: str) -> Path:
+    """The passages of one agent's documents; missing where it has none."""
+    return reference_of(agent) / "passages.jsonl"
 
 
 def proposals_of(agent: str) -> Path:

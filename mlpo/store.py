@@ -17,12 +17,12 @@ from typing import Any, Self, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from mlpo.config import ConfigError
-from mlpo.types import Completion, Demonstration, Problem, Request, Transcript
+from mlpo.types import Completion, Demonstration, Passage, Problem, Request, Transcript
 
-Row = TypeVar("Row", Problem, Completion, Transcript, Demonstration)
+Row = TypeVar("Row", Problem, Passage, Completion, Transcript, Demonstration)
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {
-    kind: TypeAdapter(kind) for kind in (Problem, Completion, Transcript, Demonstration)
+    kind: TypeAdapter(kind) for kind in (Problem, Passage, Completion, Transcript, Demonstration)
 }
 """Dataclass <-> JSON, checked field by field; fields a class does not have are passed over."""
 
@@ -46,7 +46,7 @@ def request_key(identity: str, request: Request) -> str:
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
 
-def encode(value: Problem | Completion | Transcript | Demonstration) -> bytes:
+def encode(value: Problem | Passage | Completion | Transcript | Demonstration) -> bytes:
     """One line of JSON with the value's fields in their declared order, without the line end."""
     return _ADAPTERS[type(value)].dump_json(value)
 
@@ -68,7 +68,7 @@ def write_lines_atomic(path: Path, lines: Iterable[bytes]) -> None:
         raise
 
 
-def write_jsonl_atomic(path: Path, rows: Iterable[Problem | Completion | Transcript | Demonstration]) -> None:
+def write_jsonl_atomic(path: Path, rows: Iterable[Problem | Passage | Completion | Transcript | Demonstration]) -> None:
     """Write one value per line; equal values in equal order give equal bytes."""
     write_lines_atomic(path, map(encode, rows))
 

@@ -57,6 +57,15 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of an agent's documents, as it was looked up for a question."""
+
+    text: str
+    source: str = ""
+    """Where it stands, such as "physics.md, passage 3"."""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One completion wanted from one model."""
 
@@ -68,6 +77,8 @@ class Request:
     seed: int
     sample: int = 0
     """Index among otherwise equal requests: sample 0..M-1 of one prompt."""
+    passages: tuple[Passage, ...] = ()
+    """What was looked up for the question; the messages hold its words, so it is no part of a request's key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,8 @@ class Completion:
     completion_tokens: int
     sample: int = 0
     error: str = ""
+    passages: tuple[Passage, ...] = ()
+    """What the model was shown beside the question."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ def test_a_stage_depends_on_the_very_modules_it_imports(stage: str) -> None:
 def test_the_outputs_are_the_paths_of_layout() -> None:
     expected = {
         "prepare": {layout.PROBLEMS},
+        "reference": {layout.reference_of("${key}")},
         "propose": {layout.proposals_of("${key}")},
         "demonstrate": {layout.DEMONSTRATIONS, layout.DEMONSTRATION_STATISTICS},
         "train_sft": {layout.SFT_LEADER, layout.SFT_CURVE},
@@ -87,7 +88,7 @@ def test_the_outputs_are_the_paths_of_layout() -> None:
 
 
 def test_what_a_stage_reads_another_one_wrote() -> None:
-    written = {str(layout.PROPOSALS)}  # the folder of all agents' files
+    written = {str(layout.PROPOSALS), str(layout.REFERENCES)}  # the folders of all agents' files
     for name, stage in stages().items():
         assert {dep for dep in stage["deps"] if dep.startswith("data/")} <= written, name
         written |= outs(name)
@@ -103,7 +104,7 @@ def test_every_parameter_of_a_stage_exists_and_its_own_section_is_among_them() -
     known = {info.alias or name for name, info in Params.model_fields.items()}
     for name, stage in stages().items():
         assert {param.partition(".")[0] for param in stage["params"]} <= known
-        assert name in stage["params"]
+        assert {"reference": "team.${key}"}.get(name, name) in stage["params"]  # an agent's documents are its own
 
 
 def test_a_stage_names_the_sections_it_reads_and_no_others() -> None:

@@ -63,6 +63,7 @@ def failed(request: Request, reason: str, *, prompt_tokens: int = 0) -> Completi
         completion_tokens=0,
         sample=request.sample,
         error=reason,
+        passages=request.passages,
     )
 
 

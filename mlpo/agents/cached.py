@@ -139,8 +139,14 @@ class CachedBackend:
 
 
 def _stamped(completion: Completion, request: Request) -> Completion:
-    """The completion in the name of who asks now: a key says nothing of names and problem ids."""
-    return replace(completion, problem_id=request.problem_id, model=request.model, sample=request.sample)
+    """The completion in the name of who asks now: a key says nothing of names, problem ids and sources."""
+    return replace(
+        completion,
+        problem_id=request.problem_id,
+        model=request.model,
+        sample=request.sample,
+        passages=request.passages,
+    )
 
 
 def _chunks(requests: Sequence[Request]) -> Iterator[Sequence[Request]]:

@@ -79,6 +79,7 @@ class HostileBackend:
             prompt_tokens=0,
             completion_tokens=len(text.split()),
             sample=request.sample,
+            passages=request.passages,
         )
 
     def _claim(self, request: Request) -> str:

@@ -131,4 +131,5 @@ def _completion(request: Request, draw: Draw, drawn: Drawn) -> Completion:
         prompt_tokens=len(draw.prompt),
         completion_tokens=len(drawn.token_ids),
         sample=request.sample,
+        passages=request.passages,
     )

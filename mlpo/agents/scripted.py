@@ -75,4 +75,5 @@ class ScriptedBackend:
             prompt_tokens=sum(len(message.content.split()) for message in request.messages),
             completion_tokens=min(len(words), limit),
             sample=request.sample,
+            passages=request.passages,
         )

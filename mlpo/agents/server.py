@@ -269,6 +269,7 @@ def _completion(request: Request, reply: Reply, choice: int) -> Completion:
         prompt_tokens=reply.usage.prompt_tokens,
         completion_tokens=reply.completion_tokens(choice),
         sample=request.sample,
+        passages=request.passages,
     )
 
 

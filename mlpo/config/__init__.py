@@ -1,6 +1,14 @@
 """What a user may set: one frozen section per stage of params.yaml, each field with its meaning, unit and range."""
 
-from mlpo.config.models import HOSTILE, AgentConfig, LeaderConfig, SamplingConfig, ServerConfig, check_urls
+from mlpo.config.models import (
+    HOSTILE,
+    AgentConfig,
+    LeaderConfig,
+    ReferenceConfig,
+    SamplingConfig,
+    ServerConfig,
+    check_urls,
+)
 from mlpo.config.params import Params, RoundsConfig, load_params, parse_params, raw_params
 from mlpo.config.results import RIVALS, EvaluateConfig, RegisterConfig, ServeConfig
 from mlpo.config.rows import ALL_FAMILIES, DemonstrateConfig, PrepareConfig, ProposeConfig
@@ -22,6 +30,7 @@ __all__ = [
     "PrepareConfig",
     "ProposeConfig",
     "RayConfig",
+    "ReferenceConfig",
     "RegisterConfig",
     "RoundsConfig",
     "RuntimeConfig",

@@ -12,6 +12,8 @@ from mlpo.config.section import Section
 
 HOSTILE = "hostile"
 """As `team.<agent>.model`: no model, but an agent that always argues for a wrong answer."""
+BENCHMARK_SOURCE = "benchmark:"
+"""Before a benchmark's name in `reference.source`."""
 AgentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
 
 
@@ -80,6 +82,36 @@ def check_urls(urls: Iterable[str]) -> None:
             raise ValueError(f"URL {number} is not like http://host:port/v1 (a password or key belongs in api_key_env)")
 
 
+class ReferenceConfig(Section):
+    """Documents that one agent alone can look up: the best passages stand before each question it is asked."""
+
+    source: str = Field(min_length=1)
+    """A file or a folder of text, Markdown and JSONL with a field text; or benchmark:basics, the facts of a benchmark."""
+    top_k: int = Field(1, ge=1, le=32)
+    """Passages shown, best first. A small model reads one better than two or three."""
+    max_characters: int = Field(600, ge=40, le=20000)
+    """Longest passage; a paragraph that is longer is cut between words."""
+    families: tuple[str, ...] = ()
+    """Of a benchmark, only facts of these families; empty is all."""
+    parts: tuple[int, ...] = ()
+    """Of a benchmark, only facts whose question's hash falls into these parts of `num_parts`; empty is all."""
+    num_parts: int = Field(1, ge=1, le=1000)
+    """Parts that a benchmark's facts are dealt into; parts that agents share overlap, parts of nobody are holes."""
+
+    @model_validator(mode="after")
+    def _is_dealt_from_a_benchmark(self) -> ReferenceConfig:
+        if not self.benchmark and (self.families or self.parts or self.num_parts > 1):
+            raise ValueError("families, parts and num_parts deal the facts of a benchmark; leave them out for documents")
+        if wrong := sorted(part for part in self.parts if not 0 <= part < self.num_parts):
+            raise ValueError(f"parts are numbered 0 to num_parts - 1 = {self.num_parts - 1}, got {wrong}")
+        return self
+
+    @property
+    def benchmark(self) -> str | None:
+        """The benchmark whose facts it holds; None for a user's documents."""
+        return self.source.removeprefix(BENCHMARK_SOURCE) if self.source.startswith(BENCHMARK_SOURCE) else None
+
+
 class AgentConfig(Section):
     """One untrained member of the team."""
 
@@ -91,6 +123,8 @@ class AgentConfig(Section):
     """System prompt."""
     shots: dict[str, int] = Field(default_factory=dict)
     """Worked examples shown before the problem: family -> count, taken from the benchmark's `shots` split."""
+    reference: ReferenceConfig | None = None
+    """Documents that this agent alone can look up; null is none."""
     sampling: SamplingConfig = SamplingConfig()
     server: ServerConfig | None = None
     """The server that answers for the model, by the name `model`; null loads it into the stage's own process."""

@@ -1,16 +1,16 @@
 """What the models are shown: an agent's prompt, the leader's with its team, and the leader's alone.
 
-An agent's text is untrusted. It is quoted so that it can neither close the block it stands in nor be read as the
-leader's: its lines are indented and its tags lose their brackets.
+An agent's text is untrusted, and so is a passage of its documents. Both are quoted so that they can neither close the
+block they stand in nor be read as the leader's: their lines are indented and their tags lose their brackets.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
-from mlpo.types import Completion, Message, Problem
+from mlpo.types import Completion, Message, Passage, Problem
 
 LEADER_SYSTEM = (
     "Think, then answer in the form <think>...</think><answer>...</answer>. "
@@ -20,6 +20,15 @@ WORDS = re.compile(r"\w+")
 TAGS = re.compile(r"<(\s*/?\s*(?:think|answer)\b[^>]*)>", re.IGNORECASE)
 
 
+LookUp = Callable[[str], tuple[Passage, ...]]
+"""A question -> the passages that an agent sees before it, best first."""
+
+
+def no_passages(question: str) -> tuple[Passage, ...]:
+    """What an agent without a reference looks up."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class AgentPrompt:
     """What makes an agent the specialist it is."""
@@ -27,6 +36,8 @@ class AgentPrompt:
     name: str
     system: str
     shots: tuple[Problem, ...] = ()
+    look_up: LookUp = field(default=no_passages, compare=False)
+    """Its reference: documents that it alone can look up."""
 
 
 def agent_messages(
@@ -34,17 +45,29 @@ def agent_messages(
 ) -> tuple[Message, ...]:
     """The agent's worked examples and the problem; from round 1 on, a second turn with the leader's draft.
 
+    Before every question, those of the worked examples too, stand the passages that the agent looked up for it.
     Its own last proposal is then its own turn, and the question comes last, as in the worked examples: a small model
     that heard the draft after the question tended to answer the draft.
     """
     turns = [Message("system", agent.system)] if agent.system else []
     for shot in agent.shots:
-        turns += [Message("user", shot.question), Message("assistant", shot.solution or shot.target)]
-    turns.append(Message("user", problem.question))
+        turns += [Message("user", looked_up(agent, shot)), Message("assistant", shot.solution or shot.target)]
+    question = looked_up(agent, problem)
+    turns.append(Message("user", question))
     if draft is not None:
         turns.append(Message("assistant", quote(previous or "I do not know.")))
-        turns.append(Message("user", f"Your leader says: {quote(plain(draft))}\n{problem.question}"))
+        turns.append(Message("user", f"Your leader says: {quote(plain(draft))}\n{question}"))
     return tuple(turns)
+
+
+def looked_up(agent: AgentPrompt, problem: Problem) -> str:
+    """The question as this agent is asked it: after what it looked up."""
+    return with_passages(problem.question, agent.look_up(problem.question))
+
+
+def with_passages(question: str, passages: Sequence[Passage]) -> str:
+    """Passages, a note each, and then the question: a small model answers what it was asked last."""
+    return "\n".join([*(f"Note: {quote(passage.text)}" for passage in passages), question])
 
 
 def leader_messages(problem: Problem, proposals: Sequence[Completion]) -> tuple[Message, ...]:

@@ -46,7 +46,8 @@ def agent_request(
     """What an agent is asked. In round 0 it is the same for every strategy, so a cache pays for it once."""
     messages = agent_messages(agent, problem, previous=previous, draft=draft)
     request_seed = derive_seed(seed, agent.name, problem.id, round_index, sample)
-    return Request(problem.id, agent.name, messages, sampling, request_seed, sample)
+    passages = agent.look_up(problem.question)
+    return Request(problem.id, agent.name, messages, sampling, request_seed, sample, passages)
 
 
 def leader_request(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from mlpo.method.prompts import AgentPrompt, agent_messages, quote
+from mlpo.method.prompts import AgentPrompt, agent_messages, looked_up, quote
 from mlpo.method.rounds import agent_request, order_of
 from mlpo.types import Completion, Message, Problem, Request, Sampling
 
@@ -48,7 +48,7 @@ def told(problem: Problem, agent: AgentPrompt, said: str) -> tuple[Message, ...]
 def answered_then_told(problem: Problem, agent: AgentPrompt, own: str, said: str) -> tuple[Message, ...]:
     """The question, the agent's own last text as its own turn, then what others said and the question again."""
     own_turn = Message("assistant", quote(own) or "I do not know.")
-    return (*agent_messages(agent, problem), own_turn, Message("user", f"{said}\n{problem.question}"))
+    return (*agent_messages(agent, problem), own_turn, Message("user", f"{said}\n{looked_up(agent, problem)}"))
 
 
 def turn_request(

@@ -12,12 +12,12 @@ from mlpo.agents.backend import TransientError
 from mlpo.agents.cached import CHUNK, CachedBackend
 from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params
-from mlpo.layout import PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of
+from mlpo.layout import PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of, reference_of
 from mlpo.method.rounds import agent_request
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.finished import finished_output
 from mlpo.stages.progress import progress
-from mlpo.stages.team import agent_prompt, sampling_of
+from mlpo.stages.team import agent_prompt, check_agent, sampling_of
 from mlpo.stages.team_models import team_models
 from mlpo.store import CompletionStore, encode_kept, read_jsonl, read_kept, request_key, write_lines_atomic
 from mlpo.tracking.runs import stage_run
@@ -46,13 +46,12 @@ def run(params: Params, agent: str, *, models: Models | None = None) -> None:
         ConfigError: no such agent, no problems, or a prompt that does not fit; nothing is written.
         TransientError: no request could be answered, or the agent's server stayed dead; what it had answered is kept.
     """
-    if agent not in params.team:
-        raise ConfigError(f"params.yaml: team.{agent} is unknown; the team is {', '.join(params.team)}")
+    check_agent(params, agent)
     total = sum(1 for _ in proposal_requests(params, agent))
     output = proposals_of(agent)
     with (
         stage_clock(f"propose@{agent}") as clock,
-        stage_run(f"propose@{agent}", params, inputs=[PROBLEMS], outputs=[output]) as tracked,
+        stage_run(f"propose@{agent}", params, inputs=[PROBLEMS, reference_of(agent)], outputs=[output]) as tracked,
         closing(_open_store(agent)) as store,
         progress(f"propose@{agent}", total, unit="proposals") as advance,
     ):

@@ -16,6 +16,7 @@ from mlpo.layout import (
     PROBLEMS,
     REGISTERED,
     TEST_PROBLEMS,
+    passages_of,
     proposals_of,
     transcripts_of,
 )
@@ -85,6 +86,7 @@ def _candidate(params: Params) -> Candidate:
         example=leader_messages(graded[0].problem, shown),
         solo_example=solo_messages(graded[0].problem),
         data=json.loads(PROBLEM_STATISTICS.read_text(encoding="utf-8")),
+        references={name: passages_of(name) for name, agent in params.team.items() if agent.reference},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from mlpo.agents.runner import run_strategies
 from mlpo.agents.shelf import ModelShelf
-from mlpo.config import ConfigError, Params, RuntimeConfig, parse_params
-from mlpo.method.prompts import AgentPrompt
+from mlpo.config import AgentConfig, ConfigError, Params, RuntimeConfig, parse_params
+from mlpo.method.prompts import AgentPrompt, LookUp, no_passages
 from mlpo.stages.strategies import team_strategy
-from mlpo.tracking.description import PARAMS_FILE, TEAM_FILE
+from mlpo.stages.team import index_of
+from mlpo.tracking.description import PARAMS_FILE, TEAM_FILE, reference_in
 from mlpo.types import LEADER, Problem, Transcript
 
 PLAYED = ("seed", "team", "leader", "rounds")
@@ -53,7 +54,18 @@ def read_registered(folder: Path, runtime: RuntimeConfig) -> RegisteredLeader:
     raw = TypeAdapter(dict[str, Any]).validate_json((folder / PARAMS_FILE).read_bytes())
     params = parse_params(_still_known(raw), source=PARAMS_FILE)
     team = TypeAdapter(tuple[AgentPrompt, ...]).validate_json((folder / TEAM_FILE).read_bytes())
+    team = tuple(replace(prompt, look_up=_look_up(folder, prompt.name, params.team[prompt.name])) for prompt in team)
     return RegisteredLeader(folder, params.model_copy(update={"runtime": runtime}), team)
+
+
+def _look_up(folder: Path, name: str, agent: AgentConfig) -> LookUp:
+    """How an agent looks questions up: in the passages that the version carries."""
+    if agent.reference is None:
+        return no_passages
+    passages = reference_in(folder, name)
+    if not passages.is_file():
+        raise ConfigError(f"{passages}: missing, so {name} cannot look anything up; register the leader again")
+    return index_of(passages, agent.reference.top_k).look_up
 
 
 def _still_known(raw: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ class Candidate:
     """The same problem as the leader is asked it alone."""
     data: Mapping[str, Any]
     """What `prepare` found out about the problems: statistics.json."""
+    references: Mapping[str, Path] = field(default_factory=dict)
+    """Agent -> the file of passages that it looks questions up in; agents without documents are left out."""
 
     @property
     def identity(self) -> dict[str, str]:
@@ -48,11 +51,20 @@ class Candidate:
         return {
             "weights": self.weights,
             "base_model": self.base_model,
-            "team": digest({name: agent.model_dump(mode="json") for name, agent in self.params.team.items()}),
+            "team": digest([self._agents, self._documents]),
             "prompts": self.prompts,
             "evaluation": digest(asdict(self.evaluation)),
             "evaluation_problems": self.evaluation.problems,
         }
+
+    @property
+    def _agents(self) -> dict[str, Any]:
+        return {name: agent.model_dump(mode="json") for name, agent in self.params.team.items()}
+
+    @property
+    def _documents(self) -> dict[str, str]:
+        """Agent -> sha256 of its passages: an agent that may look up other documents is another agent."""
+        return {name: sha256(path.read_bytes()).hexdigest() for name, path in sorted(self.references.items())}
 
     def tags(self) -> dict[str, str]:
         """The version's tags that follow from the candidate itself."""

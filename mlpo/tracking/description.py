@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from mlpo.method.prompts import AgentPrompt
 from mlpo.tracking.candidate import Candidate
 from mlpo.tracking.card import model_card
 from mlpo.tracking.evaluations import write_evaluation
 
 PARAMS_FILE, TEAM_FILE = "params.json", "team.json"
 """All parameters, and the team's prompts with their worked examples: with them the leader can be played anywhere."""
+REFERENCES_FOLDER = "references"
+"""The passages that its agents look questions up in, a file an agent."""
 
 
 def write_description(candidate: Candidate, folder: Path) -> None:
@@ -20,7 +25,21 @@ def write_description(candidate: Candidate, folder: Path) -> None:
     write_evaluation(folder, candidate.evaluation)
     _write_json(folder / "metrics.json", candidate.metrics)
     _write_json(folder / PARAMS_FILE, candidate.params.model_dump(mode="json", by_alias=True))
-    _write_json(folder / TEAM_FILE, [asdict(agent) for agent in candidate.team])
+    _write_json(folder / TEAM_FILE, [_prompt(agent) for agent in candidate.team])
+    for name, passages in candidate.references.items():
+        target = reference_in(folder, name)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(passages, target)
+
+
+def reference_in(folder: Path, agent: str) -> Path:
+    """Where a version's folder holds the passages of one agent's documents."""
+    return folder / REFERENCES_FOLDER / f"{agent}.jsonl"
+
+
+def _prompt(agent: AgentPrompt) -> dict[str, Any]:
+    """An agent's prompt as JSON holds it; its passages lie in a file beside."""
+    return {"name": agent.name, "system": agent.system, "shots": [asdict(shot) for shot in agent.shots]}
 
 
 def _write_json(path: Path, value: object) -> None:

@@ -38,7 +38,7 @@ MLFLOWS_OWN = {
     "MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "input_example.json", "serving_input_example.json",
     "components", "leader_model.py", "__pycache__",
 }  # fmt: skip
-OF_THE_VERSION = {EVALUATION_FILE, LATER_FOLDER, "metrics.json", "params.json", "team.json"}
+OF_THE_VERSION = {EVALUATION_FILE, LATER_FOLDER, "metrics.json", "params.json", "team.json", "references"}
 
 
 def write_model(folder: Path, model: LoggedModel, candidate: Candidate, code: Path) -> None:

@@ -1,0 +1,1 @@
+"""References: documents that one agent alone can look up."""
