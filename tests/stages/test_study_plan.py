@@ -50,7 +50,10 @@ def test_another_agent_leaves_its_colleagues_proposals_alone() -> None:
     team = RAW["team"] | {"alpha": {**RAW["team"]["alpha"], "model": "other"}}
     before, after = fingerprints(DESCRIPTION, RAW), fingerprints(DESCRIPTION, RAW | {"team": team})
     same = {stage for stage in before if before[stage] == after[stage]}
-    assert same == {"prepare", *(f"{stage}@{agent}" for stage in ("reference", "propose") for agent in ("beta", "gamma"))}
+    assert same == {
+        "prepare",
+        *(f"{stage}@{agent}" for stage in ("reference", "propose") for agent in ("beta", "gamma")),
+    }
 
 
 def test_a_variant_runs_only_what_the_first_has_not_made() -> None:
