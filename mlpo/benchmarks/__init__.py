@@ -23,7 +23,7 @@ def _basics(_: PrepareConfig) -> Pools:
 
 
 BENCHMARKS: Mapping[str, Benchmark] = {
-    "basics": Benchmark(_basics, "Apache-2.0; capitals and continents are of GeoNames, CC BY 4.0"),
+    "basics": Benchmark(_basics, "Apache-2.0; capitals, continents and currencies are of GeoNames, CC BY 4.0"),
     "bbh": Benchmark(bbh.load, "MIT"),
     "gsm8k": Benchmark(gsm8k.load, "MIT"),
     "math": Benchmark(math.load, "MIT"),
