@@ -24,8 +24,8 @@ def run(params: Params, console: Console, *, source: str, memory_gb: float | Non
     prepare = params.prepare
     console.print(
         f"[bold]{escape(source)}[/]: {prepare.benchmark}, {prepare.num_train:,} training, "
-        f"{prepare.num_calibration:,} calibration and {prepare.num_test:,} test problems, seed {params.seed}; rows from "
-        f"{plan.questions.source}; a question is about {plan.questions.mean} tokens, the longest "
+        f"{prepare.num_calibration:,} calibration and {prepare.num_test:,} test problems, seed {params.seed}; rows "
+        f"from {plan.questions.source}; a question is about {plan.questions.mean} tokens, the longest "
         f"{plan.questions.longest}"
     )
     console.print(_models(plan.models))

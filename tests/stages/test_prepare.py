@@ -87,7 +87,18 @@ def test_all_families_are_every_family():
         ),
         ({"num_test": 700}, r"family 'capital' .* and 100 test are wanted; lower num_train, num_calibration or num_t"),
         (
-            {"families": ["capital", "plural", "opposite", "product", "number_word", "continent", "ing_form", "history"]},
+            {
+                "families": [
+                    "capital",
+                    "plural",
+                    "opposite",
+                    "product",
+                    "number_word",
+                    "continent",
+                    "ing_form",
+                    "history",
+                ]
+            },
             "has no family 'history'",
         ),
     ],
