@@ -6,7 +6,8 @@ import pytest
 
 from mlpo.method.rare_words import WordCounts
 
-PLURALS = WordCounts.of(
+QUESTIONS = ("What is the plural of artist?", "What is the plural of army?", "What is the capital of Peru?")
+PLURALS = WordCounts.of(QUESTIONS)
     ["What is the plural of artist?", "What is the plural of army?", "What is the capital of Peru?"]
 )
 
