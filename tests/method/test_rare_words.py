@@ -8,8 +8,6 @@ from mlpo.method.rare_words import WordCounts
 
 QUESTIONS = ("What is the plural of artist?", "What is the plural of army?", "What is the capital of Peru?")
 PLURALS = WordCounts.of(QUESTIONS)
-    ["What is the plural of artist?", "What is the plural of army?", "What is the capital of Peru?"]
-)
 
 
 def test_a_word_is_rarer_the_fewer_questions_hold_it() -> None:
