@@ -142,7 +142,7 @@ class Demonstration:
     problem_id: str
     family: str
     kind: str
-    """backtrack, confirm, overrule_majority, recover_alone, solo_backtrack or solo_confirm."""
+    """One of mlpo/method/demonstrations.py: backtrack, confirm, overrule_majority, recover_alone, trust, ..."""
     messages: tuple[Message, ...]
     completion: str
     sources: tuple[str, ...] = field(default=())

@@ -58,6 +58,7 @@ def run(params: Params, *, models: Models | None = None) -> None:
             max_demonstrations=params.demonstrate.max_demonstrations,
             max_quoted_characters=params.demonstrate.max_quoted_characters,
             solo_share=params.demonstrate.solo_share,
+            trust_share=params.demonstrate.trust_share,
             tuples_per_problem=params.demonstrate.tuples_per_problem,
             seed=params.seed,
             share=params.rounds.share,

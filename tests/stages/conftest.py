@@ -11,7 +11,7 @@ import pytest
 
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import Params, parse_params
-from mlpo.layout import PROBLEM_STATISTICS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
+from mlpo.layout import PROBLEM_STATISTICS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, reference_of
 from mlpo.stages import propose
 from mlpo.store import write_json_atomic, write_jsonl_atomic
 from mlpo.types import Problem, Request
@@ -32,6 +32,8 @@ def move_in(folder: Path, database: Path, patch: pytest.MonkeyPatch) -> None:
     write_jsonl_atomic(TEST_PROBLEMS, [problem(n, "test") for n in (11, 10, 13, 12)])
     write_jsonl_atomic(SHOT_PROBLEMS, [problem(n, "shot") for n in (20, 21)])
     write_json_atomic(PROBLEM_STATISTICS, STATISTICS)
+    for agent in ("adder", "guesser"):
+        reference_of(agent).mkdir(parents=True)
 
 
 @pytest.fixture
