@@ -62,7 +62,9 @@ class TrainMlpoConfig(Section):
     learning_rate: float = Field(2e-5, gt=0, lt=1)
     """1e-6 suits 7B models; small models want more."""
     warmup_steps: int = Field(0, ge=0)
-    """Optimizer steps over which the rate rises; it stays constant after."""
+    """Optimizer steps over which the rate rises; `schedule` says how it goes on."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """After the rise the rate stays, or falls linearly to 0 after the last step (the default of TRL's GRPOTrainer)."""
     temperature: float = Field(1.0, gt=0, le=5)
     """Sampling temperature of the roll-outs."""
     rollout_engine: Literal["own", "vllm"] = "own"
