@@ -56,7 +56,7 @@ class Params(Section):
         return dict(sorted(team.items()))
 
     @model_validator(mode="after")
-    def _agents_are_not_the_leader(self) -> Params:
+    def _sections_fit_together(self) -> Params:
         if "leader" in self.team:
             raise ValueError("an agent may not be called 'leader'; rename it")
         unknown = {f for a in self.team.values() for f in a.shots} - set(self.prepare.families)
@@ -65,6 +65,8 @@ class Params(Section):
         alone = sorted(NEED_COLLEAGUES & set(self.evaluate.rivals)) if len(self.team) == 1 else []
         if alone:
             raise ValueError(f"evaluate.rivals: {', '.join(alone)} need a team of at least 2 agents; leave them out")
+        if self.train_mlpo.failure_weight and not self.demonstrate.leader_samples:
+            raise ValueError("train_mlpo.failure_weight needs demonstrate.leader_samples of at least 1")
         return self
 
 
