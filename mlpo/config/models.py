@@ -101,7 +101,9 @@ class ReferenceConfig(Section):
     @model_validator(mode="after")
     def _is_dealt_from_a_benchmark(self) -> ReferenceConfig:
         if not self.benchmark and (self.families or self.parts or self.num_parts > 1):
-            raise ValueError("families, parts and num_parts deal the facts of a benchmark; leave them out for documents")
+            raise ValueError(
+                "families, parts and num_parts deal the facts of a benchmark; leave them out for documents"
+            )
         if wrong := sorted(part for part in self.parts if not 0 <= part < self.num_parts):
             raise ValueError(f"parts are numbered 0 to num_parts - 1 = {self.num_parts - 1}, got {wrong}")
         return self

@@ -6,6 +6,7 @@ from collections import ChainMap
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 from mlpo.agents.backend import TransientError
@@ -51,7 +52,7 @@ def run(params: Params, agent: str, *, models: Models | None = None) -> None:
     output = proposals_of(agent)
     with (
         stage_clock(f"propose@{agent}") as clock,
-        stage_run(f"propose@{agent}", params, inputs=[PROBLEMS, reference_of(agent)], outputs=[output]) as tracked,
+        stage_run(f"propose@{agent}", params, inputs=_inputs(agent), outputs=[output]) as tracked,
         closing(_open_store(agent)) as store,
         progress(f"propose@{agent}", total, unit="proposals") as advance,
     ):
@@ -86,6 +87,11 @@ def proposal_requests(params: Params, agent: str) -> Iterator[Request]:
                 yield agent_request(problem, prompt, sampling, params.seed, sample=sample)
         if empty:
             raise ConfigError(f"{split}: no problems; name other prepare.families or raise prepare.num_{split.stem}")
+
+
+def _inputs(agent: str) -> list[Path]:
+    """`mlpo propose` alone finds no folder of references where stage `reference` was not run and nothing is looked up."""
+    return [PROBLEMS, *(folder for folder in (reference_of(agent),) if folder.is_dir())]
 
 
 def _open_store(agent: str) -> CompletionStore:

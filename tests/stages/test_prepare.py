@@ -56,7 +56,18 @@ def test_all_families_are_every_family():
     [
         ({"num_train": 900}, r"family 'capital' of basics holds 117 problems, but .* are wanted .*lower"),
         (
-            {"families": ["capital", "plural", "opposite", "product", "number_word", "continent", "history"]},
+            {
+                "families": [
+                    "capital",
+                    "plural",
+                    "opposite",
+                    "product",
+                    "number_word",
+                    "continent",
+                    "ing_form",
+                    "history",
+                ]
+            },
             "has no family 'history'",
         ),
     ],
