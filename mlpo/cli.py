@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlpo.config import Params
 
 STAGES = {
-    "prepare": "Benchmark -> train, test and shots problems.",
+    "prepare": "Benchmark -> shots, train, calibration and test problems.",
     "reference": "The documents that one agent alone can look up.",
     "propose": "One agent answers every problem.",
     "demonstrate": "Verified corrections for the warm start.",
