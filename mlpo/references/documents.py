@@ -61,9 +61,7 @@ def _text(file: Path) -> str:
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{file}: not UTF-8 text (byte {error.start}); convert it to text, Markdown or JSONL"
-        ) from None
+        raise ConfigError(f"{file}: not UTF-8 text (byte {error.start}); convert it, or take it away") from None
     if "\0" in text:
         raise ConfigError(f"{file}: a binary file; convert it to text, Markdown or JSONL")
     return text

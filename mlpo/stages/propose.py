@@ -91,7 +91,7 @@ def proposal_requests(params: Params, agent: str) -> Iterator[Request]:
 
 
 def _inputs(agent: str) -> list[Path]:
-    """`mlpo propose` alone finds no folder of references where stage `reference` was not run and nothing is looked up."""
+    """Without the folder of references where stage `reference` was not run: an agent without one needs none."""
     return [PROBLEMS, *(folder for folder in (reference_of(agent),) if folder.is_dir())]
 
 

@@ -97,7 +97,7 @@ def test_a_benchmarks_facts_are_dealt_over_all_of_it(house: Path, raw_params: di
         ({"source": "benchmark:basic"}, r"team.adder.reference.source: no benchmark 'basic'; there are .*basics"),
         (
             {"source": "benchmark:basics", "families": ["sums"]},
-            r"reference.families: basics has no sums; it has capital",
+            "reference.families: basics has no sums; it has",
         ),
     ],
 )
@@ -113,7 +113,7 @@ def test_what_is_not_there_is_named(
     [
         (
             {"source": "notes", "parts": [1], "num_parts": 2},
-            "deal the facts of a benchmark; leave them out for documents",
+            "leave them out for documents",
         ),
         ({"source": "benchmark:basics", "parts": [2], "num_parts": 2}, r"numbered 0 to num_parts - 1 = 1, got \[2\]"),
     ],
