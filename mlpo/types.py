@@ -95,6 +95,8 @@ class Completion:
     error: str = ""
     passages: tuple[Passage, ...] = ()
     """What the model was shown beside the question."""
+    agreement: tuple[int, int] | None = None
+    """How many of how many samples of the model give this answer; None where it was asked once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ class RoundsConfig(Section):
     """What travels between leader and agents: whole texts, or parsed answers only."""
     early_stop: bool = False
     """Stop when two rounds in a row give the same leader answer and all agents agree."""
+    agreement_samples: int = Field(1, ge=1, le=64)
+    """Samples an agent draws a round; above 1 the leader is told how many agree: "2 of 3" (arXiv:2203.11171)."""
     max_draft_tokens: int = Field(48, ge=1)
     """Longest leader completion, tokens."""
 
@@ -67,6 +69,10 @@ class Params(Section):
             raise ValueError(f"evaluate.rivals: {', '.join(alone)} need a team of at least 2 agents; leave them out")
         if self.train_mlpo.failure_weight and not self.demonstrate.leader_samples:
             raise ValueError("train_mlpo.failure_weight needs demonstrate.leader_samples of at least 1")
+        if self.rounds.agreement_samples not in (1, self.propose.samples):
+            raise ValueError(
+                f"rounds.agreement_samples must be 1 or propose.samples ({self.propose.samples}), which training shows"
+            )
         return self
 
 

@@ -90,13 +90,13 @@ class TrainMlpoConfig(Section):
     solo_share: float = Field(0.25, ge=0, le=1)
     """Share of prompts with no team block; 0 is the paper's reading."""
     team_sizes: Literal["full", "random"] = "full"
-    """random: a prompt with a team shows 1 to K of its K agents, each number as often; `solo_share` is the case 0. Ours."""
+    """random: a team is 1 to K of the K agents, each number as often; the case 0 is `solo_share`. Ours."""
     shuffle_order: bool = False
     """Every prompt draws the order of its team anew, against a liking for places (arXiv:2305.17926)."""
     hostile_share: float = Field(0.0, ge=0, le=1)
     """Share of prompts with a team and no refreshed proposals, in one of which a hostile agent speaks. Ours."""
     failure_weight: float = Field(0.0, ge=0, le=1)
-    """f: problems are met with a team as often as 1 - f q says, q the leader's own accuracy (DAPO's filter, softened)."""
+    """f: problems meet the team as often as 1 - f q says, q the leader's own accuracy (cf. DAPO, arXiv:2503.14476)."""
     easy_threshold: float = Field(0.75, gt=0, le=1)
     """A problem is easy when at least this share of its proposals is correct (the paper's filter)."""
     easy_share: float = Field(0.2, ge=0)

@@ -27,10 +27,14 @@ def reordered(team: ProposalTuple, rng: random.Random) -> ProposalTuple:
 
 
 def with_hostile(team: ProposalTuple, text: str, rng: random.Random) -> ProposalTuple:
-    """One agent, under its own name, says this wrong `text` instead: the claim of mlpo/method/hostile.py."""
+    """One agent, under its own name, says this wrong `text` instead: the claim of mlpo/method/hostile.py.
+
+    Where agents tell how sure they are, it is sure.
+    """
     place = rng.randrange(len(team.proposals))
     proposals, correct = list(team.proposals), list(team.correct)
-    proposals[place] = replace(proposals[place], text=text, finish_reason="stop", error="", passages=())
+    told = replace(proposals[place], text=text, finish_reason="stop", error="", passages=())
+    proposals[place] = replace(told, agreement=told.agreement and (told.agreement[1], told.agreement[1]))
     correct[place] = False
     return ProposalTuple(tuple(proposals), tuple(correct), proposals[place].model)
 

@@ -20,6 +20,7 @@ from mlpo.layout import (
     SOLO_ACCURACY,
     WORK,
 )
+from mlpo.method.agreement import agreed
 from mlpo.method.answers import agent_answer, is_correct
 from mlpo.method.demonstrations import Demonstrations, build_demonstrations, count_demonstrations
 from mlpo.method.prompts import AgentPrompt
@@ -44,6 +45,8 @@ def run(params: Params, *, models: Models | None = None) -> None:
         ConfigError: proposals are missing, or nothing could be built; nothing is written.
     """
     sets = read_proposal_sets(tuple(params.team), equivalent=is_equivalent)
+    if params.rounds.agreement_samples > 1:
+        sets = [agreed(each) for each in sets]
     problems = {s.problem.id: s.problem for s in sets}
     total = len(problems) * params.demonstrate.leader_samples
     outputs = [DEMONSTRATIONS, SOLO_ACCURACY, DEMONSTRATION_STATISTICS]

@@ -142,7 +142,8 @@ class Planner:
         leaders = params.evaluate.leaders
         alone = len({*leaders} - {"untrained"}) + params.evaluate.self_consistency_samples
         leader = len(leaders) * rounds + alone
-        agents = [(a, len(leaders) * (rounds - 1)) for a in params.team.values()]
+        further = params.rounds.agreement_samples - 1  # of round 0, for all leaders
+        agents = [(a, len(leaders) * (rounds - 1) * (1 + further) + further) for a in params.team.values()]
         read = len(leaders) * rounds * self.leader_prompt(self.questions.mean) + alone * self.questions.mean
         read += sum(n * self.agent_prompt(a, self.questions.mean, again=True) for a, n in agents)
         out = leader * draft + sum(n * a.sampling.max_tokens for a, n in agents)

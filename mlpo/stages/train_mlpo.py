@@ -23,6 +23,7 @@ from mlpo.layout import (
     WORK,
     proposals_of,
 )
+from mlpo.method.agreement import agreed
 from mlpo.method.answers import parse_plain
 from mlpo.method.hostile import HostileClaims
 from mlpo.method.rewards import leader_reward
@@ -79,12 +80,12 @@ def run(params: Params, *, models: Models | None = None) -> None:
         return
     weighed_by = [SOLO_ACCURACY] if config.failure_weight else []
     inputs = [PROBLEMS, *map(proposals_of, params.team), *weighed_by, SFT_LEADER]
-    rounds = {"rounds.share": params.rounds.share}
+    rounds: dict[str, Any] = {f"rounds.{name}": getattr(params.rounds, name) for name in ("share", "agreement_samples")}
     if config.rounds_in_training:
         rounds["team"] = {
             name: agent.model_dump(mode="json", exclude={"server": set(ServerConfig.WITHOUT_EFFECT)})
             for name, agent in params.team.items()
-        }  # type: ignore[assignment]
+        }
     workspace = claim_workspace("train_mlpo", params, config, inputs, rounds)
     outputs = [MLPO_LEADER, MLPO_CURVE, MLPO_TUPLES, ROLLOUTS]
     with (
@@ -141,7 +142,8 @@ def prepare(params: Params, sets: Sequence[ProposalSet], solo_accuracy: Mapping[
             f"train_mlpo: all {filtered.num_problems} problems are easy for this team; raise train_mlpo.easy_threshold "
             f"(now {config.easy_threshold}) or choose harder prepare.families"
         )
-    seen = [kept.shown(params.rounds.share) for kept in filtered.kept]
+    sure = [agreed(kept) for kept in filtered.kept] if params.rounds.agreement_samples > 1 else filtered.kept
+    seen = [kept.shown(params.rounds.share) for kept in sure]
     tuples = [draw_tuples(s, config.tuples_per_problem, params.seed) for s in seen]
     problems = [(s.problem, theirs) for s, theirs in zip(seen, tuples, strict=True)]
     plan = plan_prompts(

@@ -195,14 +195,25 @@ def test_a_plan_may_hold_smaller_teams_in_any_order_and_a_hostile_agent(make_par
     for prompt in (p for p in prepared.plan if p.hostile):
         (told,) = (c.text for c in prompt.proposals if c.model == prompt.hostile)
         answer = re.fullmatch(r"I am certain: the answer is (\d+)\.", told)
-        assert answer and answer[1] in targets - {prompt.problem.target}
+        assert answer
+        assert answer[1] in targets - {prompt.problem.target}
+
+
+def test_a_plan_may_say_how_sure_the_agents_are_and_a_hostile_one_is_sure(make_params: MakeParams) -> None:
+    params = make_params(rounds={"agreement_samples": 2}, solo_share=0.0, hostile_share=0.5)
+    plan = train_mlpo.prepare(params, read_proposal_sets(tuple(params.team), equivalent=is_equivalent)).plan
+    told = {(c.model, c.agreement) for p in plan for c in p.proposals if c.model != p.hostile}
+    assert told == {("adder", (1, 2)), ("guesser", (2, 2))}  # the adder gives another answer in its second sample
+    assert {c.agreement for p in plan for c in p.proposals if c.model == p.hostile} == {(2, 2)}
+    assert "guesser (2 of 2): " in plan[0].messages[-1].content
 
 
 def test_where_only_answers_are_shared_a_hostile_agent_shows_its_answer_alone(make_params: MakeParams) -> None:
     params = make_params(rounds={"share": "answer"}, solo_share=0.0, hostile_share=1.0)
     plan = train_mlpo.prepare(params, read_proposal_sets(tuple(params.team), equivalent=is_equivalent)).plan
     told = {c.text for p in plan for c in p.proposals if c.model == p.hostile}
-    assert told <= {"1", "2", "3"} and told
+    assert told
+    assert told <= {"1", "2", "3"}
 
 
 def test_problems_that_the_leader_knows_alone_are_met_less_often_with_the_team(make_params: MakeParams) -> None:
