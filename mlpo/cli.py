@@ -42,6 +42,8 @@ app = typer.Typer(
 )
 inspect_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at what a stage made.")
 app.add_typer(inspect_app, name="inspect")
+team_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What a team is worth before training.")
+app.add_typer(team_app, name="team")
 
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over params.yaml; repeatable.")
@@ -259,6 +261,16 @@ def inspect_demonstrations(
     from mlpo.stages import inspect_demonstrations as stage
 
     stage.run(number)
+
+
+@team_app.command("coverage")
+def team_coverage(
+    best: Annotated[int, typer.Option(min=1, help="Rows for each number of agents.")] = 5,
+) -> None:
+    """How often some agent is right, for every subset of the team: on calibration problems."""
+    from mlpo.stages import team_coverage as stage
+
+    stage.run(_params(), best=best)
 
 
 @app.command()

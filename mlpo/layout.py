@@ -15,6 +15,8 @@ REFERENCES = Path("data/references")
 PROPOSALS = Path("data/proposals")
 DEMONSTRATIONS = Path("data/demonstrations/train.jsonl")
 DEMONSTRATION_STATISTICS = Path("data/demonstrations/statistics.json")
+SOLO_ACCURACY = Path("data/demonstrations/solo.json")
+"""Training problem -> share of the untrained leader's samples without a team that are right."""
 SFT_LEADER = Path("data/leaders/sft")
 MLPO_LEADER = Path("data/leaders/mlpo")
 ROUTING = Path("data/leaders/routing.json")

@@ -91,6 +91,11 @@ def test_every_parameter_has_a_meaning(name: str, meaning: str | None):
         ("evaluate.rivals", ["debat"], "params.yaml: evaluate.rivals: debat is unknown; did you mean debate?"),
         ("evaluate.rivals", ["oracle"], "evaluate.rivals: oracle is unknown; there are debate, mixture_of_agents,"),
         ("evaluate.rivals", ["debate", "debate"], "evaluate.rivals: a rival is named twice; name each once"),
+        (
+            "rounds.agreement_samples",
+            2,
+            "rounds.agreement_samples must be 1 or propose.samples (3), which training shows",
+        ),
         ("team.alpha.shots", {"history": 1}, "shots name families that prepare.families does not hold: history"),
     ],
 )
@@ -140,6 +145,14 @@ def test_a_wrong_server_is_one_line_that_names_the_key_and_tells_no_secret(serve
 def test_a_leader_has_no_url_of_its_own():
     with pytest.raises(ConfigError, match=r"leader: server: a leader changes as it is trained.*use serve: vllm"):
         parse_params(changed("leader.server", {"urls": [URL]}))
+
+
+def test_who_never_asked_the_leader_cannot_weigh_by_its_failure():
+    raw = changed("train_mlpo.failure_weight", 0.5)
+    parse_params(raw)
+    raw["demonstrate"]["leader_samples"] = 0
+    with pytest.raises(ConfigError, match=r"failure_weight needs demonstrate.leader_samples of at least 1"):
+        parse_params(raw)
 
 
 def test_a_team_of_one_has_nobody_to_debate_with():

@@ -78,7 +78,7 @@ def test_the_outputs_are_the_paths_of_layout() -> None:
         "prepare": {layout.PROBLEMS},
         "reference": {layout.reference_of("${key}")},
         "propose": {layout.proposals_of("${key}")},
-        "demonstrate": {layout.DEMONSTRATIONS, layout.DEMONSTRATION_STATISTICS},
+        "demonstrate": {layout.DEMONSTRATIONS, layout.SOLO_ACCURACY, layout.DEMONSTRATION_STATISTICS},
         "train_sft": {layout.SFT_LEADER, layout.SFT_CURVE},
         "train_mlpo": {layout.MLPO_LEADER, layout.MLPO_CURVE, layout.MLPO_TUPLES, layout.ROLLOUTS},
         "evaluate": {layout.TRANSCRIPTS, layout.METRICS, layout.PLOTS},

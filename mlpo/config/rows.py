@@ -68,3 +68,5 @@ class DemonstrateConfig(Section):
     """Longer completions are not quoted; a demonstration quotes two at most, and rambling ones teach to ramble."""
     solo_share: float = Field(0.3, ge=0, le=1)
     """Share of demonstrations without a team block."""
+    trust_share: float = Field(0.0, ge=0, le=1)
+    """Share of those with a team that say which proposals speak of the question; ours, for agents with documents."""

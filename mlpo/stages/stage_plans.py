@@ -144,7 +144,8 @@ class Planner:
         alone = len({*leaders} - {"untrained"}) + params.evaluate.self_consistency_samples
         alone += len({*leaders} - {"mlpo"}) if has_documents(params) else 0  # with all documents, passages not counted
         leader = len(leaders) * rounds + alone
-        agents = [(a, len(leaders) * (rounds - 1)) for a in params.team.values()]
+        further = params.rounds.agreement_samples - 1  # of round 0, for all leaders
+        agents = [(a, len(leaders) * (rounds - 1) * (1 + further) + further) for a in params.team.values()]
         read = len(leaders) * rounds * self.leader_prompt(self.questions.mean) + alone * self.questions.mean
         read += sum(n * self.agent_prompt(a, self.questions.mean, again=True) for a, n in agents)
         out = leader * draft + sum(n * a.sampling.max_tokens for a, n in agents)

@@ -8,6 +8,7 @@ from functools import partial
 
 from mlpo.config import Params
 from mlpo.layout import MLPO_LEADER, SFT_LEADER
+from mlpo.method.agreement import agreed, with_agreement
 from mlpo.method.baselines import ORACLE, majority_vote, self_consistency, single_agent, solo_leader
 from mlpo.method.examples import worked_examples
 from mlpo.method.prompts import AgentPrompt
@@ -45,7 +46,7 @@ def strategy_names(params: Params) -> tuple[str, ...]:
 
 def team_strategy(params: Params, team: Sequence[AgentPrompt]) -> Callable[..., StrategyRun]:
     """The leader's rounds with this team and these parameters; name, examples and leniency are still open."""
-    return partial(
+    rounds = partial(
         leader_rounds,
         team=team,
         sampling=team_sampling(params),
@@ -55,6 +56,10 @@ def team_strategy(params: Params, team: Sequence[AgentPrompt]) -> Callable[..., 
         early_stop=params.rounds.early_stop,
         seed=params.seed,
     )
+    samples = params.rounds.agreement_samples
+    if samples == 1:
+        return rounds
+    return lambda problem, **options: with_agreement(rounds(problem, **options), problem, samples)
 
 
 def _without_leader(params: Params, team: Sequence[AgentPrompt]) -> dict[str, Entrant]:
@@ -73,7 +78,8 @@ def _untrained(params: Params, team: Sequence[AgentPrompt], sets: Sequence[Propo
     """The untrained leader gets a fair chance: worked examples of the form, and its last line counts without tags."""
     entrants = {}
     if "untrained" in params.evaluate.leaders:
-        name, seen = "untrained_leader", [each.shown(params.rounds.share) for each in sets]
+        sure = [agreed(each) for each in sets] if params.rounds.agreement_samples > 1 else sets
+        name, seen = "untrained_leader", [each.shown(params.rounds.share) for each in sure]
         examples = worked_examples(seen, NUM_EXAMPLES, params.seed)
         rounds = partial(team_strategy(params, team), name=name, examples=examples, lenient=True)
         entrants[name] = Entrant(rounds, leader_generations(params))

@@ -289,6 +289,22 @@ def test_the_names_of_all_strategies_are_known_from_the_parameters_alone(
     assert set(names) == set(metrics["strategies"])
 
 
+def test_the_leader_may_be_told_how_sure_its_agents_are(ready: Params, raw_params: dict[str, Any]) -> None:
+    params = parse_params(raw_params | {"rounds": {"agreement_samples": 2}})
+    told: set[str] = set()
+
+    def listening(request: Request) -> str:
+        if request.model == LEADER:
+            told.update(re.findall(r"(?:adder|guesser)[^:]*:", request.messages[-1].content))
+        return reply(request)
+
+    metrics = metrics_of(params, read_arena(params), played(params, ScriptedModels(listening)))
+    assert told == {"adder (2 of 2):", "guesser (2 of 2):"}
+    # two samples of each of two agents, and a draft, in two rounds
+    assert metrics["strategies"][LEADER]["generations"] == (2 * 2 + 1) * 2
+    assert metrics["strategies"][LEADER]["generations_saved"] == 0
+
+
 def test_equal_tokens_are_the_leaders_own_on_each_problem(ready: Params, raw_params: dict[str, Any]) -> None:
     names = ("majority_vote_equal_tokens", "self_consistency_equal_tokens")
     graded = played(with_rivals(raw_params, *names), ScriptedModels(reply))
