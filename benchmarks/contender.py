@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from mlpo.models.load import LoadedModel, choose_device, choose_dtype, embedded_folder, load_model
+from mlpo.models.embedded import embedded_folder
+from mlpo.models.load import LoadedModel, choose_device, choose_dtype, load_model
 
 Work = Callable[[], tuple[int, float]]
 """One repeat; returns the tokens it drew or learned from, and its seconds."""

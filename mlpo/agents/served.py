@@ -9,8 +9,8 @@ from mlpo.agents.backend import Backend
 from mlpo.agents.server import ServerBackend
 from mlpo.agents.vllm import VllmBackend
 from mlpo.config import ConfigError, ServerConfig, check_urls, digest
-from mlpo.models.identity import EMBEDDED, model_identity
-from mlpo.models.load import embedded_folder
+from mlpo.models.embedded import model_source
+from mlpo.models.identity import model_identity
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,7 @@ class ServedModels:
         """
         if self.config.serve is None:
             return ServerBackend(model, server_urls(self.config), self.config)
-        source = str(embedded_folder()) if model == EMBEDDED else model
-        return VllmBackend(model, source, revision, self.config)
+        return VllmBackend(model, model_source(model), revision, self.config)
 
 
 def server_urls(config: ServerConfig) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from mlpo.agents.served import ServedModels
 from mlpo.agents.vllm import PROGRAM, VllmBackend
 from mlpo.config import Params, RuntimeConfig, ServerConfig
 from mlpo.layout import MLPO_LEADER
-from mlpo.models.load import embedded_folder
+from mlpo.models.embedded import embedded_folder
 from mlpo.stages import export
 from mlpo.stages.register import LEADER_MODEL
 from mlpo.tracking.register import register_leader
