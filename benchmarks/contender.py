@@ -37,6 +37,7 @@ def their_model(device: str, *, train: bool) -> LoadedModel:
 def _endless(tokenizer: Any, model: Any) -> Any:
     tokenizer.eos_token = NEVER_DRAWN
     tokenizer.pad_token = NEVER_DRAWN
+    tokenizer.chat_template = tokenizer.chat_template.replace("<|im_end|>", "")  # it would end a completion
     model.generation_config.eos_token_id = model.config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return tokenizer

@@ -24,7 +24,9 @@ from transformers.utils import logging as transformers_logging
 from mlpo.config import ConfigError
 from mlpo.models.attention import GROUPED_ATTENTION
 from mlpo.models.embedded import model_source
+from mlpo.models.ends import name_turn_end
 from mlpo.models.identity import Quantization, model_identity
+from mlpo.models.system import bring_system
 
 DtypeName = Literal["auto", "float32", "bfloat16"]
 
@@ -136,12 +138,15 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def end_token_ids(loaded: LoadedModel) -> frozenset[int]:
-    """Every token that ends a completion: the tokenizer's and all of the generation config's."""
-    ids = {loaded.tokenizer.eos_token_id}
-    configured = getattr(loaded.model.generation_config, "eos_token_id", None)
-    ids.update(configured if isinstance(configured, list) else [configured])
-    return frozenset(int(i) for i in ids if i is not None)
+def save_leader(leader: LoadedModel, folder: Path, *, system: str) -> None:
+    """Save a trained leader so that it answers whoever asks it as it was trained, from now on here, too.
+
+    Every file names the token that ends its turns, and the chat template brings `system` where no system message is
+    given.
+    """
+    name_turn_end(leader.model, leader.tokenizer)
+    bring_system(leader.tokenizer, system)
+    save_model(leader.model, leader.tokenizer, folder)
 
 
 def trainable_parameters(model: PreTrainedModel, last_layers: int | None) -> list[nn.Parameter]:
