@@ -24,14 +24,20 @@ IN_THE_FIRST_TURN = (
     "{%- set leader_system = 'SYSTEM' -%}\n"
     "{%- if messages and messages[0]['role'] == 'system' -%}\n"
     "{%- set leader_system = messages[0]['content'] -%}\n"
+    "{%- if leader_system is not string -%}\n"
+    "{%- set leader_system = leader_system | map(attribute='text') | join -%}\n"
+    "{%- endif -%}\n"
     "{%- set messages = messages[1:] -%}\n"
     "{%- endif -%}\n"
     "{%- if leader_system and messages and messages[0]['role'] == 'user' -%}\n"
-    "{%- set leader_turn = {'role': 'user', 'content': leader_system + '\\n\\n' + messages[0]['content']} -%}\n"
-    "{%- set messages = [leader_turn] + messages[1:] -%}\n"
+    "{%- set leader_system = leader_system + '\\n\\n' -%}\n"
+    "{%- if messages[0]['content'] is not string -%}\n"
+    "{%- set leader_system = [{'type': 'text', 'text': leader_system}] -%}\n"
+    "{%- endif -%}\n"
+    "{%- set messages = [{'role': 'user', 'content': leader_system + messages[0]['content']}] + messages[1:] -%}\n"
     "{%- endif -%}\n"
 )
-"""As `in_first_turn`, for what is given and for what is not."""
+"""As `in_first_turn`, for what is given and for what is not. Some servers hand contents over in parts."""
 
 
 @lru_cache(maxsize=16)

@@ -91,6 +91,19 @@ def test_white_space_that_a_template_begins_with_stays(own: str, tmp_path: Path)
     assert asked(tokenizer, given, chat_template=wrapped) == asked(tokenizer, given, chat_template=template)
 
 
+def test_contents_in_parts_are_read_as_those_in_one(tmp_path: Path) -> None:
+    tokenizer = tokenizer_of(FAMILIES["one that leaves system messages out"], tmp_path)
+    tokenizer.chat_template = (
+        "{% for m in messages if m.role == 'user' %}{% if m.content is string %}{{ m.content }}{% else %}"
+        "{% for part in m.content %}{{ part.text }}{% endfor %}{% endif %}</s>{% endfor %}"
+    )
+    bring_system(tokenizer, LEADER_SYSTEM)
+    for system in ([], [("system", "Be brief.")]):
+        turns = chat(*system, ("user", "1?"))
+        parts: Any = [{"role": t["role"], "content": [{"type": "text", "text": t["content"]}]} for t in turns]
+        assert asked(tokenizer, parts) == asked(tokenizer, turns)
+
+
 def test_each_of_several_templates_brings_it_and_none_stays_none(tmp_path: Path) -> None:
     tokenizer = tokenizer_of(FAMILIES["chatml"], tmp_path)
     tokenizer.chat_template = {"default": FAMILIES["chatml"].template, "tool_use": FAMILIES["llama 3"].template}
