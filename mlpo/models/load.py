@@ -27,6 +27,7 @@ from mlpo.models.embedded import model_source
 from mlpo.models.ends import name_turn_end
 from mlpo.models.identity import Quantization, model_identity
 from mlpo.models.system import bring_system
+from mlpo.models.template import as_read
 
 DtypeName = Literal["auto", "float32", "bfloat16"]
 
@@ -145,7 +146,7 @@ def save_leader(leader: LoadedModel, folder: Path, *, system: str) -> None:
     given.
     """
     name_turn_end(leader.model, leader.tokenizer)
-    bring_system(leader.tokenizer, system)
+    bring_system(leader.tokenizer, as_read(leader.tokenizer, system))
     save_model(leader.model, leader.tokenizer, folder)
 
 

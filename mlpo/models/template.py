@@ -33,8 +33,7 @@ def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> t
     Raises:
         ConfigError: the template refuses the messages, or there is none.
     """
-    pattern = _control_tokens(tokenizer, str(tokenizer.chat_template))
-    turns = [{"role": m.role, "content": defused(m.content, pattern)} for m in messages]
+    turns = [{"role": m.role, "content": as_read(tokenizer, m.content)} for m in messages]
     try:
         if turns[0]["role"] == "system" and not has_system_role(tokenizer, tokenizer.get_chat_template()):
             turns = in_first_turn(turns)
@@ -46,6 +45,11 @@ def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> t
             "name an instruction-tuned model"
         ) from None
     return tuple(tokenizer.encode(str(text), add_special_tokens=False))
+
+
+def as_read(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    """A message's text as `render` puts it into a prompt, without this tokenizer's control tokens."""
+    return defused(text, _control_tokens(tokenizer, str(tokenizer.chat_template)))
 
 
 def defused(text: str, pattern: re.Pattern[str] = CONTROL_TOKEN) -> str:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import string
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import (
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+
+from mlpo.models.load import LoadedModel
 
 
 class Family(NamedTuple):
@@ -59,3 +68,16 @@ def tokenizer_of(family: Family, folder: Path) -> PreTrainedTokenizerBase:
     made.save_pretrained(folder)
     loaded: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
     return loaded
+
+
+def leader_of(family: Family, folder: Path, **generation: Any) -> LoadedModel:
+    """A random leader of this family, whose configuration says of ends what the tokenizer does."""
+    tokenizer = tokenizer_of(family, folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        eos_token_id=tokenizer.eos_token_id, bos_token_id=tokenizer.bos_token_id, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config).eval()
+    model.generation_config.update(**generation)
+    return LoadedModel(model, tokenizer, "random", torch.device("cpu"), torch.float32)

@@ -4,38 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
-from transformers import AutoConfig, AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
 from mlpo.agents.served import ServedModels
 from mlpo.config import ServerConfig
 from mlpo.models.embedded import embedded_folder
 from mlpo.models.ends import end_token_ids, named_end_token_ids, turn_end
-from mlpo.models.load import LoadedModel, save_leader
+from mlpo.models.load import save_leader
 from mlpo.training.encode import encode_demonstration
 from mlpo.types import Demonstration, Message
-from tests.models.families import FAMILIES, GEMMA_2, PHI_3, Family, tokenizer_of
+from tests.models.families import FAMILIES, GEMMA_2, PHI_3, Family, leader_of, tokenizer_of
 
 
 @pytest.fixture(params=FAMILIES.values(), ids=FAMILIES)
 def family(request: pytest.FixtureRequest) -> Family:
     return request.param  # type: ignore[no-any-return]
-
-
-def leader_of(family: Family, folder: Path, **generation: Any) -> LoadedModel:
-    """A random leader of this family, whose configuration says of ends what the tokenizer does."""
-    tokenizer = tokenizer_of(family, folder)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
-        eos_token_id=tokenizer.eos_token_id, bos_token_id=tokenizer.bos_token_id, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    model = LlamaForCausalLM(config).eval()
-    model.generation_config.update(**generation)
-    return LoadedModel(model, tokenizer, "random", torch.device("cpu"), torch.float32)
 
 
 def test_a_demonstration_ends_as_the_template_ends_an_assistants_turn(family: Family, tmp_path: Path) -> None:

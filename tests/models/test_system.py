@@ -9,10 +9,11 @@ import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from mlpo.method.prompts import LEADER_SYSTEM, solo_messages
+from mlpo.models.load import save_leader
 from mlpo.models.system import bring_system, has_system_role, with_system
 from mlpo.models.template import render
 from mlpo.types import Message, Problem
-from tests.models.families import FAMILIES, Family, tokenizer_of
+from tests.models.families import FAMILIES, Family, leader_of, tokenizer_of
 
 SOLO = solo_messages(Problem("p", "basics", "sum", "17 + 25?", "42", "integer"))
 AWKWARD = "It's a \"test\" of C:\\new, {{ braces }} {% and %} {# more #}\nin two lines: {'SYSTEM'}."
@@ -48,6 +49,15 @@ def test_asked_without_a_system_message_a_leader_reads_what_it_read_in_training(
     assert LEADER_SYSTEM in base.decode(expected)
     assert asked(leader, chat(("user", SOLO[-1].content))) == expected
     assert render(leader, SOLO) == render(leader, SOLO[1:]) == expected
+
+
+def test_so_it_does_where_the_message_holds_a_control_token(family: Family, tmp_path: Path) -> None:
+    leader = leader_of(family._replace(special=(*family.special, "<think>")), tmp_path / "base")
+    expected = render(leader.tokenizer, SOLO)
+    save_leader(leader, tmp_path / "leader", system=LEADER_SYSTEM)
+    saved = AutoTokenizer.from_pretrained(tmp_path / "leader")
+    assert asked(saved, chat(("user", SOLO[-1].content))) == render(saved, SOLO) == expected
+    assert saved.convert_tokens_to_ids("<think>") not in expected
 
 
 def test_a_system_message_that_is_given_is_the_one_that_is_read(family: Family, tmp_path: Path) -> None:
