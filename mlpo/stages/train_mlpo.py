@@ -27,9 +27,10 @@ from mlpo.layout import (
 from mlpo.method.agreement import agreed
 from mlpo.method.answers import parse_plain
 from mlpo.method.hostile import HostileClaims
+from mlpo.method.prompts import LEADER_SYSTEM
 from mlpo.method.rewards import leader_reward
 from mlpo.method.selection import ProposalSet, count_by_correct, draw_tuples, easy_filter, failure_weights
-from mlpo.models.load import LoadedModel, save_model
+from mlpo.models.load import LoadedModel, save_leader
 from mlpo.stages.clock import StageClock, stage_clock
 from mlpo.stages.next_round import NextRound
 from mlpo.stages.proposals import read_proposal_sets
@@ -100,7 +101,7 @@ def run(params: Params, *, models: Models | None = None) -> None:
         ):
             trained, seconds = _train(params, prepared, _roller(params, shelf), workspace, ranks, tracked.log)
         clock.training_seconds += seconds - clock.ledger.model_seconds
-        save_model(trained.model, trained.tokenizer, MLPO_LEADER)
+        save_leader(trained, MLPO_LEADER, system=LEADER_SYSTEM)
         _write(workspace, prepared)
         tracked.log_artifact(ROLLOUTS)
         tracked.log_artifact(MLPO_TUPLES)
