@@ -105,7 +105,7 @@ class Completion:
     passages: tuple[Passage, ...] = ()
     """What the model was shown beside the question."""
     entropy: float | None = None
-    """Mean entropy of the token distributions along a greedy text, at temperature 1, nats; None where it isn't known."""
+    """Mean entropy of the token distributions along a greedy text, at temperature 1, nats; None where not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class Drawn:
     logprobs: tuple[float, ...] | None = None
     """Of each token at the sampling temperature, as who drew it says; None where nobody said."""
     entropy: float | None = None
-    """Mean over its tokens, the end token among them, of the distributions' entropy, nats; greedy and wanted, or None."""
+    """Mean over its tokens, the end token too, of the distributions' entropy, nats; None unless greedy and wanted."""
 
 
 def sample_tokens(
