@@ -63,7 +63,8 @@ class ConfidenceMap:
         if place == 0 or place == len(self.knots):
             return self.knots[min(place, len(self.knots) - 1)][1]
         (x0, p0), (x1, p1) = self.knots[place - 1 : place + 1]
-        return p0 + (p1 - p0) * (signal - x0) / (x1 - x0)
+        straight = p0 + (p1 - p0) * (signal - x0) / (x1 - x0)
+        return min(max(straight, min(p0, p1)), max(p0, p1))  # rounding errors pass no knot
 
     def to_json(self) -> list[list[float]]:
         """The knots, as JSON holds them."""
