@@ -132,4 +132,5 @@ def _completion(request: Request, draw: Draw, drawn: Drawn) -> Completion:
         completion_tokens=len(drawn.token_ids),
         sample=request.sample,
         passages=request.passages,
+        entropy=drawn.entropy,
     )
