@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlpo.config import Params
 
 STAGES = {
-    "prepare": "Benchmark -> train, test and shots problems.",
+    "prepare": "Benchmark -> shots, train, calibration and test problems.",
     "reference": "The documents that one agent alone can look up.",
     "propose": "One agent answers every problem.",
     "demonstrate": "Verified corrections for the warm start.",
@@ -244,12 +244,11 @@ def inspect_proposals(
     agent: Annotated[str, typer.Argument(help="Its name in params.yaml.")],
     number: Annotated[int, typer.Option(min=1, help="How many.")] = 5,
     question: Annotated[str, typer.Option(metavar="WORDS", help="Only questions that hold these words.")] = "",
-    changes: Set = None,
 ) -> None:
     """What an agent was asked, what it looked up in its own documents, and what it proposed."""
     from mlpo.stages import inspect_proposals as stage
 
-    stage.run(load_params(changes or ()), agent, number, question)
+    stage.run(_params(), agent, number, question)
 
 
 @inspect_app.command("demonstrations")

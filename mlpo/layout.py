@@ -7,6 +7,7 @@ from pathlib import Path
 PARAMS = Path("params.yaml")
 PROBLEMS = Path("data/problems")
 TRAIN_PROBLEMS = PROBLEMS / "train.jsonl"
+CALIBRATION_PROBLEMS = PROBLEMS / "calibration.jsonl"
 TEST_PROBLEMS = PROBLEMS / "test.jsonl"
 SHOT_PROBLEMS = PROBLEMS / "shots.jsonl"
 PROBLEM_STATISTICS = PROBLEMS / "statistics.json"

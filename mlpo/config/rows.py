@@ -14,7 +14,7 @@ ALL_FAMILIES = "all"
 
 
 class PrepareConfig(Section):
-    """Stage `prepare`: raw rows of a benchmark -> train, test and shots splits, disjoint by content."""
+    """Stage `prepare`: raw rows of a benchmark -> shots, train, calibration and test splits, disjoint by content."""
 
     benchmark: Literal["basics", "bbh", "gsm8k", "math", "math500", "mmlu"] = "basics"
     """A name in mlpo/benchmarks."""
@@ -28,6 +28,8 @@ class PrepareConfig(Section):
     """Families of the benchmark to draw from, evenly; [all] takes every one."""
     num_train: int = Field(256, ge=1)
     """Training problems."""
+    num_calibration: int = Field(120, ge=0)
+    """Calibration problems: thresholds and defaults are chosen on them, nothing is trained on them; 0 for none."""
     num_test: int = Field(320, ge=1)
     """Test problems."""
     num_shots: int = Field(6, ge=0)

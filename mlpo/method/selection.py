@@ -21,7 +21,7 @@ MAX_DRAWS = 1024
 
 @dataclass(frozen=True, slots=True)
 class ProposalSet:
-    """All proposals for one training problem, and which are correct."""
+    """All proposals for one problem, and which are correct."""
 
     problem: Problem
     proposals: Mapping[str, tuple[Completion, ...]]

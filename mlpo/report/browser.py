@@ -1,8 +1,7 @@
 """The page's browser of transcripts: what each strategy did for each problem, as data that a script shows.
 
 {"problems": [[question, target, family], ...],
- "texts": [[model, [[kind, text], ...], read as, how it ended, [passage it was shown, ...]], ...],     said once, however
-                                                                               many heard it
+ "texts": [[model, [[kind, text], ...], read as, how it ended, [passage, ...]], ...],   said once, however many heard it
  "strategies": [{"name", "label", "cases": [[problem, answer, [mark, ...], [round, ...], [extra text, ...]], ...]}]}
 round = [[proposal text, ...], draft text or -1, answer, right?]       problems and texts are named by their number
 """

@@ -11,7 +11,7 @@ from mlpo.agents.local import LocalModels
 from mlpo.agents.shelf import Models, ModelShelf, TokenCounter
 from mlpo.config import ConfigError, Params
 from mlpo.grading import is_equivalent
-from mlpo.layout import DEMONSTRATION_STATISTICS, DEMONSTRATIONS, PROBLEMS, PROPOSALS, SHOT_PROBLEMS, WORK
+from mlpo.layout import DEMONSTRATION_STATISTICS, DEMONSTRATIONS, PROPOSALS, SHOT_PROBLEMS, TRAIN_PROBLEMS, WORK
 from mlpo.method.demonstrations import Demonstrations, build_demonstrations, count_demonstrations
 from mlpo.method.prompts import AgentPrompt
 from mlpo.method.rounds import agent_request
@@ -37,11 +37,11 @@ def run(params: Params, *, models: Models | None = None) -> None:
     sets = read_proposal_sets(tuple(params.team), equivalent=is_equivalent)
     problems = {s.problem.id: s.problem for s in sets}
     total = len(problems) * params.demonstrate.leader_samples
-    outputs = [DEMONSTRATIONS, DEMONSTRATION_STATISTICS]
+    inputs, outputs = [TRAIN_PROBLEMS, SHOT_PROBLEMS, PROPOSALS], [DEMONSTRATIONS, DEMONSTRATION_STATISTICS]
     source = models or LocalModels(params.runtime)
     with (
         stage_clock("demonstrate") as clock,
-        stage_run("demonstrate", params, inputs=[PROBLEMS, PROPOSALS], outputs=outputs) as tracked,
+        stage_run("demonstrate", params, inputs=inputs, outputs=outputs) as tracked,
         closing(CompletionStore(WORK / "demonstrate.jsonl")) as store,
         progress("demonstrate", total, unit="samples") as advance,
         closing(ModelShelf(source, store, request_key, ledger=clock.ledger, on_done=advance)) as shelf,

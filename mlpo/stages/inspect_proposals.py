@@ -50,5 +50,7 @@ def _print(console: Console, problem: Problem, completion: Completion) -> None:
         console.print(Text(f"  looked up: {one_line(passage.text)}  ({passage.source})", style="dim"))
     said = one_line(completion.text or completion.error) or "nothing"
     console.print(Text(f"  {completion.model}: {said}"))
-    verdict = f"read as {answer or 'no answer'}, {'right' if right else f'wrong: {one_line(problem.target)} was wanted'}"
+    verdict = (
+        f"read as {answer or 'no answer'}, {'right' if right else f'wrong: {one_line(problem.target)} was wanted'}"
+    )
     console.print(Text(f"  {verdict}", style="green" if right else "red"))

@@ -56,10 +56,10 @@ def held_problems(config: ReferenceConfig, prepare: PrepareConfig, agent: str) -
     Raises:
         ConfigError: the benchmark or a family is unknown, or nothing is dealt to the agent.
     """
-    where, benchmark = f"params.yaml: team.{agent}.reference", config.benchmark
+    where, benchmark = f"params.yaml: team.{agent}.reference", config.benchmark or ""
     if benchmark not in BENCHMARKS:
         raise ConfigError(f"{where}.source: no benchmark {benchmark!r}; there are {', '.join(BENCHMARKS)}")
-    own = prepare if benchmark == prepare.benchmark else PrepareConfig(benchmark=benchmark, families=("all",))  # type: ignore[arg-type]
+    own = prepare if benchmark == prepare.benchmark else PrepareConfig(benchmark=benchmark, families=("all",))
     pools = BENCHMARKS[benchmark].load(own)
     if unknown := sorted(set(config.families) - pools.test.keys() - pools.train.keys()):
         raise ConfigError(f"{where}.families: {benchmark} has no {', '.join(unknown)}; it has {', '.join(pools.test)}")

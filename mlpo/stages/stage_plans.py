@@ -56,11 +56,12 @@ class Planner:
 
     def stages(self) -> Iterator[StagePlan]:
         """In the order they run."""
-        params, num_test = self.params, self.params.prepare.num_test
-        yield StagePlan("prepare", prompts=params.prepare.num_train + num_test)
+        params, prepare = self.params, self.params.prepare
+        asked_once = prepare.num_calibration + prepare.num_test
+        prompts = prepare.num_train + asked_once
+        yield StagePlan("prepare", prompts=prompts)
         for who, agent in params.team.items():
-            prompts = params.prepare.num_train + num_test
-            asked = params.prepare.num_train * params.propose.samples + num_test
+            asked = prepare.num_train * params.propose.samples + asked_once
             read, drawn = self.agent_prompt(agent, self.questions.mean), agent.sampling.max_tokens
             memory = self.sampling(self.models[who])
             yield StagePlan(f"propose@{who}", prompts, asked, prompts * read, asked * drawn, memory=memory)

@@ -41,11 +41,11 @@ class Cost:
 
 def training_cost(params: Params, stages: Sequence[str]) -> Cost:
     """The cost of the stages before `evaluate`."""
-    train, test = params.prepare.num_train, params.prepare.num_test
+    train, asked_once = params.prepare.num_train, params.prepare.num_calibration + params.prepare.num_test
     cost = Cost(seconds=START_SECONDS)
     for stage in stages:
         if stage.startswith("propose@"):
-            cost += _completions(train * params.propose.samples + test, "proposal")
+            cost += _completions(train * params.propose.samples + asked_once, "proposal")
         elif stage == "demonstrate":
             cost += _completions(train * params.demonstrate.leader_samples, "own sample")
         elif stage == "train_sft":

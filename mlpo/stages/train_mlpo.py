@@ -12,7 +12,17 @@ from typing import Any, NamedTuple
 from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params, ServerConfig
 from mlpo.grading import is_equivalent
-from mlpo.layout import MLPO_CURVE, MLPO_LEADER, MLPO_TUPLES, PROBLEMS, ROLLOUTS, SFT_LEADER, WORK, proposals_of
+from mlpo.layout import (
+    MLPO_CURVE,
+    MLPO_LEADER,
+    MLPO_TUPLES,
+    ROLLOUTS,
+    SFT_LEADER,
+    SHOT_PROBLEMS,
+    TRAIN_PROBLEMS,
+    WORK,
+    proposals_of,
+)
 from mlpo.method.rewards import leader_reward
 from mlpo.method.selection import ProposalSet, count_by_correct, draw_tuples, easy_filter
 from mlpo.models.load import LoadedModel, save_model
@@ -63,7 +73,7 @@ def run(params: Params, *, models: Models | None = None) -> None:
     if not ranks.is_main:
         _train(params, prepared, _roller(params, None), workspace_of("train_mlpo"), ranks)
         return
-    inputs = [PROBLEMS, *map(proposals_of, params.team), SFT_LEADER]
+    inputs = [TRAIN_PROBLEMS, SHOT_PROBLEMS, *map(proposals_of, params.team), SFT_LEADER]
     rounds = {"rounds.share": params.rounds.share}
     if config.rounds_in_training:
         rounds["team"] = {

@@ -329,7 +329,8 @@ def test_what_is_missing_is_named(ready: Params) -> None:
     proposals = proposals_of("adder").read_bytes()
     proposals_of("adder").write_bytes(b"".join(proposals.splitlines(keepends=True)[:-1]))
     with pytest.raises(
-        ConfigError, match=r"adder.jsonl: 1 proposals for training problem .*; run `mlpo propose adder`"
+        ConfigError,
+        match=r"adder.jsonl: 1 proposals for problem train000002 of .*/train.jsonl, 2 for .*; run `mlpo propose adder`",
     ):
         read_arena(ready)
     proposals_of("adder").unlink()

@@ -21,8 +21,8 @@ from mlpo.types import Completion, Request
 from tests.agents.chat_server import Body, ChatServer
 
 KEY = "sk-do-not-write-me-down-0815"
-NUM_PROPOSALS = 10
-"""3 training problems x 2 samples, 4 test problems."""
+NUM_PROPOSALS = 12
+"""3 training problems x 2 samples, 2 calibration and 4 test problems."""
 
 
 @pytest.fixture

@@ -50,7 +50,10 @@ def test_another_agent_leaves_its_colleagues_proposals_alone() -> None:
     team = RAW["team"] | {"alpha": {**RAW["team"]["alpha"], "model": "other"}}
     before, after = fingerprints(DESCRIPTION, RAW), fingerprints(DESCRIPTION, RAW | {"team": team})
     same = {stage for stage in before if before[stage] == after[stage]}
-    assert same == {"prepare", *(f"{stage}@{agent}" for stage in ("reference", "propose") for agent in ("beta", "gamma"))}
+    assert same == {
+        "prepare",
+        *(f"{stage}@{agent}" for stage in ("reference", "propose") for agent in ("beta", "gamma")),
+    }
 
 
 def test_a_variant_runs_only_what_the_first_has_not_made() -> None:
@@ -138,9 +141,10 @@ def test_costs_count_what_is_new_and_nothing_twice() -> None:
             "one_round": {"set": {"rounds": {"num_rounds": 1}}, "leader": "base"},
             "three": {"set": {"rounds": {"num_rounds": 3}, "evaluate": {"leaders": ["mlpo"]}}, "leader": "base"},
         },
-        base={"prepare": {"num_test": 10, "num_train": 5}, "propose": {"samples": 2}},
+        base={"prepare": {"num_test": 10, "num_train": 5, "num_calibration": 4}, "propose": {"samples": 2}},
     )
     assert step(plan, "base", "evaluate").cost.completions == 10 * (3 * (2 * 4 - 3) + 2)
     assert step(plan, "one_round", "evaluate").cost.completions == 0
     assert step(plan, "three", "evaluate").cost.completions == 10 * 4
-    assert step(plan, "base", "agents").cost.completions == 3 * (5 * 2 + 10) + 5 * RAW["demonstrate"]["leader_samples"]
+    own = RAW["demonstrate"]["leader_samples"]
+    assert step(plan, "base", "agents").cost.completions == 3 * (5 * 2 + 4 + 10) + 5 * own
