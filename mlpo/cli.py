@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlpo.config import Params
 
 STAGES = {
-    "prepare": "Benchmark -> train, test and shots problems.",
+    "prepare": "Benchmark -> shots, train, calibration and test problems.",
     "reference": "The documents that one agent alone can look up.",
     "propose": "One agent answers every problem.",
     "demonstrate": "Verified corrections for the warm start.",
@@ -42,6 +42,8 @@ app = typer.Typer(
 )
 inspect_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at what a stage made.")
 app.add_typer(inspect_app, name="inspect")
+team_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What a team is worth before training.")
+app.add_typer(team_app, name="team")
 
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over params.yaml; repeatable.")
@@ -239,6 +241,18 @@ def inspect_transcripts(
     transcripts.run(strategy, number, question)
 
 
+@inspect_app.command("proposals")
+def inspect_proposals(
+    agent: Annotated[str, typer.Argument(help="Its name in params.yaml.")],
+    number: Annotated[int, typer.Option(min=1, help="How many.")] = 5,
+    question: Annotated[str, typer.Option(metavar="WORDS", help="Only questions that hold these words.")] = "",
+) -> None:
+    """What an agent was asked, what it looked up in its own documents, and what it proposed."""
+    from mlpo.stages import inspect_proposals as stage
+
+    stage.run(_params(), agent, number, question)
+
+
 @inspect_app.command("demonstrations")
 def inspect_demonstrations(
     number: Annotated[int, typer.Option(min=1, help="How many, one kind after the other.")] = 3,
@@ -247,6 +261,16 @@ def inspect_demonstrations(
     from mlpo.stages import inspect_demonstrations as stage
 
     stage.run(number)
+
+
+@team_app.command("coverage")
+def team_coverage(
+    best: Annotated[int, typer.Option(min=1, help="Rows for each number of agents.")] = 5,
+) -> None:
+    """How often some agent is right, for every subset of the team: on calibration problems."""
+    from mlpo.stages import team_coverage as stage
+
+    stage.run(_params(), best=best)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from pathlib import Path
 PARAMS = Path("params.yaml")
 PROBLEMS = Path("data/problems")
 TRAIN_PROBLEMS = PROBLEMS / "train.jsonl"
+CALIBRATION_PROBLEMS = PROBLEMS / "calibration.jsonl"
 TEST_PROBLEMS = PROBLEMS / "test.jsonl"
 SHOT_PROBLEMS = PROBLEMS / "shots.jsonl"
 PROBLEM_STATISTICS = PROBLEMS / "statistics.json"
@@ -14,8 +15,11 @@ REFERENCES = Path("data/references")
 PROPOSALS = Path("data/proposals")
 DEMONSTRATIONS = Path("data/demonstrations/train.jsonl")
 DEMONSTRATION_STATISTICS = Path("data/demonstrations/statistics.json")
+SOLO_ACCURACY = Path("data/demonstrations/solo.json")
+"""Training problem -> share of the untrained leader's samples without a team that are right."""
 SFT_LEADER = Path("data/leaders/sft")
 MLPO_LEADER = Path("data/leaders/mlpo")
+ROUTING = Path("data/leaders/routing.json")
 CONSULT_POLICY = Path("data/leaders/consult.json")
 SFT_CURVE = Path("data/training/train_sft.csv")
 MLPO_CURVE = Path("data/training/train_mlpo.csv")

@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterable, Iterator, MutableMapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from mlpo.config import ConfigError
 from mlpo.types import Completion, Demonstration, Passage, Problem, Request, Transcript
@@ -25,6 +25,8 @@ _ADAPTERS: dict[type, TypeAdapter[Any]] = {
     kind: TypeAdapter(kind) for kind in (Problem, Passage, Completion, Transcript, Demonstration)
 }
 """Dataclass <-> JSON, checked field by field; fields a class does not have are passed over."""
+
+_SHARES = TypeAdapter(dict[str, Annotated[float, Field(ge=0, le=1)]])
 
 SYNC_SECONDS = 1.0
 """A store is synced to the disk at most this often: a power cut loses a second's work, a killed process none."""
@@ -80,6 +82,20 @@ def write_json_atomic(path: Path, value: Any) -> None:
     write_lines_atomic(
         path, [json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()]
     )
+
+
+def read_solo_accuracy(path: Path) -> dict[str, float]:
+    """Problem id -> the leader's own accuracy, as `demonstrate` writes it.
+
+    Raises:
+        ConfigError: the file is missing, or no such mapping.
+    """
+    try:
+        return _SHARES.validate_json(b"".join(_lines(path)))
+    except ValidationError as error:
+        raise ConfigError(
+            f"{path}: not a share for each problem: {_first_reason(error)}; run `mlpo demonstrate`"
+        ) from None
 
 
 def read_jsonl(path: Path, kind: type[Row]) -> Iterator[Row]:

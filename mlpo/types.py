@@ -104,6 +104,8 @@ class Completion:
     error: str = ""
     passages: tuple[Passage, ...] = ()
     """What the model was shown beside the question."""
+    agreement: tuple[int, int] | None = None
+    """How many of how many samples of the model give this answer; None where it was asked once."""
     entropy: float | None = None
     """Mean entropy of the token distributions along a greedy text, at temperature 1, nats; None where not known."""
 
@@ -153,7 +155,7 @@ class Demonstration:
     problem_id: str
     family: str
     kind: str
-    """backtrack, confirm, overrule_majority, recover_alone, solo_backtrack or solo_confirm."""
+    """One of mlpo/method/demonstrations.py: backtrack, confirm, overrule_majority, recover_alone, trust, ..."""
     messages: tuple[Message, ...]
     completion: str
     sources: tuple[str, ...] = field(default=())

@@ -65,7 +65,7 @@ def test_every_parameter_has_a_meaning(name: str, meaning: str | None):
     ("path", "value", "message"),
     [
         ("rounds.num_round", 3, "params.yaml: rounds.num_round is unknown; did you mean num_rounds?"),
-        ("team.geo.modl", "x", "params.yaml: team.geo.modl is unknown; did you mean model?"),
+        ("team.alpha.modl", "x", "params.yaml: team.alpha.modl is unknown; did you mean model?"),
         ("propose.samples", 0, "params.yaml: propose.samples: Input should be greater than or equal to 1 (got 0)"),
         ("team.leader", {}, "an agent may not be called 'leader'; rename it"),
         (
@@ -74,11 +74,11 @@ def test_every_parameter_has_a_meaning(name: str, meaning: str | None):
             "train_mlpo: lora and trainable_layers each choose what is trained; set one of them to null",
         ),
         ("train_sft.lora", {"rnk": 8}, "train_sft.lora.rnk is unknown; did you mean rank?"),
-        ("team.geo.quantize", "2bit", "team.geo.quantize: Input should be '8bit' or '4bit' (got '2bit')"),
+        ("team.alpha.quantize", "2bit", "team.alpha.quantize: Input should be '8bit' or '4bit' (got '2bit')"),
         (
-            "team.geo",
+            "team.alpha",
             {"quantize": "4bit", "server": {"serve": "vllm"}},
-            "team.geo: quantize: a server chooses how it holds its weights; leave quantize out, or server",
+            "team.alpha: quantize: a server chooses how it holds its weights; leave quantize out, or server",
         ),
         ("prepare.source", "path", "prepare: source: path and path: <folder> go together; set both or neither"),
         ("prepare.revision", "abc", "prepare: revision is the hub's; set source: hub or leave it out"),
@@ -91,7 +91,12 @@ def test_every_parameter_has_a_meaning(name: str, meaning: str | None):
         ("evaluate.rivals", ["debat"], "params.yaml: evaluate.rivals: debat is unknown; did you mean debate?"),
         ("evaluate.rivals", ["oracle"], "evaluate.rivals: oracle is unknown; there are debate, mixture_of_agents,"),
         ("evaluate.rivals", ["debate", "debate"], "evaluate.rivals: a rival is named twice; name each once"),
-        ("team.geo.shots", {"history": 1}, "shots name families that prepare.families does not hold: history"),
+        (
+            "rounds.agreement_samples",
+            2,
+            "rounds.agreement_samples must be 1 or propose.samples (3), which training shows",
+        ),
+        ("team.alpha.shots", {"history": 1}, "shots name families that prepare.families does not hold: history"),
     ],
 )
 def test_a_wrong_parameter_is_named_with_its_mend(path: str, value: Any, message: str):
@@ -130,9 +135,9 @@ HIDDEN = "sk-verysecret"
 )
 def test_a_wrong_server_is_one_line_that_names_the_key_and_tells_no_secret(server: dict[str, Any], message: str):
     with pytest.raises(ConfigError) as refusal:
-        parse_params(changed("team.geo.server", server))
+        parse_params(changed("team.alpha.server", server))
     told = str(refusal.value)
-    assert told.startswith(f"params.yaml: team.geo.{message}")
+    assert told.startswith(f"params.yaml: team.alpha.{message}")
     assert "\n" not in told
     assert HIDDEN not in told
 
@@ -142,10 +147,18 @@ def test_a_leader_has_no_url_of_its_own():
         parse_params(changed("leader.server", {"urls": [URL]}))
 
 
+def test_who_never_asked_the_leader_cannot_weigh_by_its_failure():
+    raw = changed("train_mlpo.failure_weight", 0.5)
+    parse_params(raw)
+    raw["demonstrate"]["leader_samples"] = 0
+    with pytest.raises(ConfigError, match=r"failure_weight needs demonstrate.leader_samples of at least 1"):
+        parse_params(raw)
+
+
 def test_a_team_of_one_has_nobody_to_debate_with():
     raw = changed("evaluate.rivals", ["deferral", "debate"])
     parse_params(raw)
-    raw["team"] = {"geo": raw["team"]["geo"]}
+    raw["team"] = {"alpha": raw["team"]["alpha"]}
     with pytest.raises(ConfigError, match=r"evaluate.rivals: debate need a team of at least 2 agents; leave them out"):
         parse_params(raw)
 

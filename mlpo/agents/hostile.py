@@ -12,20 +12,29 @@ from mlpo.method.hostile import HostileClaims
 from mlpo.models.identity import Quantization
 from mlpo.types import Completion, Problem, Request
 
+ReadProblems = Callable[[], Mapping[str, Problem]]
+"""Reads one split's problems, by id."""
+
 
 class HostileModels:
     """Other models, and `hostile` beside them."""
 
-    def __init__(self, models: Models, read_problems: Callable[[], Mapping[str, Problem]], seed: int) -> None:
-        """Wraps `models`; the problems, by id, are read when the first hostile agent is opened."""
+    def __init__(self, models: Models, splits: Sequence[ReadProblems], seed: int) -> None:
+        """Wraps `models`.
+
+        Args:
+            splits: each reads problems by id. The first when the first hostile agent is opened: it borrows the targets
+                of these alone. The others one by one, when it is asked about a problem that none before them holds.
+        """
         self._models = models
-        self._read_problems = read_problems
+        self._splits = tuple(splits)
         self._seed = seed
 
     @cached_property
-    def _known(self) -> tuple[Mapping[str, Problem], HostileClaims]:
-        problems = self._read_problems()
-        return problems, HostileClaims(problems.values(), self._seed)
+    def _known(self) -> tuple[KnownProblems, HostileClaims]:
+        first, *later = self._splits
+        problems = first()
+        return KnownProblems(problems, later), HostileClaims(problems.values(), self._seed)
 
     def identity(self, model: str, revision: str | None) -> str:
         """Its words depend on the seed, on the targets it borrows, and on the problem that a request's key holds."""
@@ -46,10 +55,24 @@ class HostileModels:
         return self._models.token_counter(model, revision)
 
 
+class KnownProblems:
+    """Problems by id; a split is read only when it is needed, so that training opens no test problem."""
+
+    def __init__(self, problems: Mapping[str, Problem], later: Sequence[ReadProblems]) -> None:
+        self._problems = dict(problems)
+        self._later = list(later)
+
+    def get(self, problem_id: str) -> Problem | None:
+        """The problem, or None where no split holds it."""
+        while problem_id not in self._problems and self._later:
+            self._problems |= self._later.pop(0)()
+        return self._problems.get(problem_id)
+
+
 class HostileBackend:
     """Answers at once, in one sentence; a word counts as a token, and it reads nothing of its prompt."""
 
-    def __init__(self, problems: Mapping[str, Problem], claims: HostileClaims) -> None:
+    def __init__(self, problems: KnownProblems, claims: HostileClaims) -> None:
         self._problems = problems
         self._claims = claims
 

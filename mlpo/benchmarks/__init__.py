@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from mlpo.benchmarks import basics, bbh, gsm8k, math, math500, mmlu
-from mlpo.benchmarks.pools import Pools
+from mlpo.benchmarks.pools import Pools, cut_once
 from mlpo.config import PrepareConfig
 
 
@@ -18,12 +18,11 @@ class Benchmark(NamedTuple):
 
 
 def _basics(_: PrepareConfig) -> Pools:
-    families = basics.load()
-    return Pools(families, families)
+    return cut_once(basics.load(), basics.TEST_SHARE)
 
 
 BENCHMARKS: Mapping[str, Benchmark] = {
-    "basics": Benchmark(_basics, "Apache-2.0; capitals and continents are of GeoNames, CC BY 4.0"),
+    "basics": Benchmark(_basics, "Apache-2.0; capitals, continents and currencies are of GeoNames, CC BY 4.0"),
     "bbh": Benchmark(bbh.load, "MIT"),
     "gsm8k": Benchmark(gsm8k.load, "MIT"),
     "math": Benchmark(math.load, "MIT"),

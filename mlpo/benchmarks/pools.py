@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from mlpo.config import ConfigError
 from mlpo.method.answer_forms import canonical_form
-from mlpo.method.splits import halves, same_question
+from mlpo.method.splits import cut, same_question
 from mlpo.types import Problem
 
 Families = Mapping[str, list[Problem]]
 """Family -> its problems, in a fixed order."""
+HALF = Fraction(1, 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """Where the splits are drawn from. A benchmark without splits of its own gives one pool twice."""
+    """Where the splits are drawn from. A benchmark without splits of its own is cut in two by content."""
 
     train: Families
-    """Worked examples and training problems come from here."""
+    """Worked examples, training and calibration problems come from here."""
     test: Families
     rows: Mapping[str, int] = field(default_factory=dict)
     """Official split -> raw rows read."""
@@ -55,7 +57,7 @@ def halved(problems: list[Problem]) -> Pools:
     """A benchmark that only has a test split: half of it trains, by content, so that added rows move no other."""
     readable = _readable(problems)
     asked_once = _asked_once(readable)
-    train, test = halves(asked_once)
+    train, test = cut(asked_once, HALF)
     return Pools(
         by_family(train),
         by_family(test),
@@ -63,6 +65,12 @@ def halved(problems: list[Problem]) -> Pools:
         duplicates=len(readable) - len(asked_once),
         unreadable=len(problems) - len(readable),
     )
+
+
+def cut_once(families: Families, test_share: Fraction) -> Pools:
+    """A benchmark that is made here: a share of every family tests, whatever the seed, and the rest is drawn from."""
+    sides = {family: cut(problems, test_share) for family, problems in families.items()}
+    return Pools({f: rest for f, (rest, _) in sides.items()}, {f: test for f, (_, test) in sides.items()})
 
 
 def _asked_once(problems: list[Problem]) -> list[Problem]:

@@ -86,7 +86,7 @@ class ReferenceConfig(Section):
     """Documents that one agent alone can look up: the best passages stand before each question it is asked."""
 
     source: str = Field(min_length=1)
-    """A file or a folder of text, Markdown and JSONL with a field text; or benchmark:basics, the facts of a benchmark."""
+    """A file or folder of text, Markdown and JSONL (field text); or benchmark:<name>, such a benchmark's facts."""
     top_k: int = Field(1, ge=1, le=32)
     """Passages shown, best first. A small model reads one better than two or three."""
     max_characters: int = Field(600, ge=40, le=20000)
@@ -101,7 +101,7 @@ class ReferenceConfig(Section):
     @model_validator(mode="after")
     def _is_dealt_from_a_benchmark(self) -> ReferenceConfig:
         if not self.benchmark and (self.families or self.parts or self.num_parts > 1):
-            raise ValueError("families, parts and num_parts deal the facts of a benchmark; leave them out for documents")
+            raise ValueError("families, parts and num_parts deal a benchmark's facts; leave them out for documents")
         if wrong := sorted(part for part in self.parts if not 0 <= part < self.num_parts):
             raise ValueError(f"parts are numbered 0 to num_parts - 1 = {self.num_parts - 1}, got {wrong}")
         return self

@@ -29,6 +29,8 @@ class RoundsConfig(Section):
     """Stop when two rounds in a row give the same leader answer and all agents agree."""
     keep_asking: Literal["always", "while_unsure"] = Field("always", alias="continue")
     """while_unsure: another round only where the leader's draft is too unsure; the surest of its answers is given."""
+    agreement_samples: int = Field(1, ge=1, le=64)
+    """Samples an agent draws a round; above 1 the leader is told how many agree: "2 of 3" (arXiv:2203.11171)."""
     max_draft_tokens: int = Field(48, ge=1)
     """Longest leader completion, tokens."""
 
@@ -67,7 +69,7 @@ class Params(Section):
         return self.consult.when == "unsure"
 
     @model_validator(mode="after")
-    def _agents_are_not_the_leader(self) -> Params:
+    def _sections_fit_together(self) -> Params:
         if "leader" in self.team:
             raise ValueError("an agent may not be called 'leader'; rename it")
         unknown = {f for a in self.team.values() for f in a.shots} - set(self.prepare.families)
@@ -76,6 +78,12 @@ class Params(Section):
         alone = sorted(NEED_COLLEAGUES & set(self.evaluate.rivals)) if len(self.team) == 1 else []
         if alone:
             raise ValueError(f"evaluate.rivals: {', '.join(alone)} need a team of at least 2 agents; leave them out")
+        if self.train_mlpo.failure_weight and not self.demonstrate.leader_samples:
+            raise ValueError("train_mlpo.failure_weight needs demonstrate.leader_samples of at least 1")
+        if self.rounds.agreement_samples not in (1, self.propose.samples):
+            raise ValueError(
+                f"rounds.agreement_samples must be 1 or propose.samples ({self.propose.samples}), which training shows"
+            )
         return self
 
 

@@ -14,7 +14,7 @@ ALL_FAMILIES = "all"
 
 
 class PrepareConfig(Section):
-    """Stage `prepare`: raw rows of a benchmark -> train, test and shots splits, disjoint by content."""
+    """Stage `prepare`: raw rows of a benchmark -> shots, train, calibration and test splits, disjoint by content."""
 
     benchmark: Literal["basics", "bbh", "gsm8k", "math", "math500", "mmlu"] = "basics"
     """A name in mlpo/benchmarks."""
@@ -28,6 +28,8 @@ class PrepareConfig(Section):
     """Families of the benchmark to draw from, evenly; [all] takes every one."""
     num_train: int = Field(256, ge=1)
     """Training problems."""
+    num_calibration: int = Field(120, ge=0)
+    """Calibration problems: thresholds and defaults are chosen on them, nothing is trained on them; 0 for none."""
     num_test: int = Field(320, ge=1)
     """Test problems."""
     num_shots: int = Field(6, ge=0)
@@ -66,3 +68,5 @@ class DemonstrateConfig(Section):
     """Longer completions are not quoted; a demonstration quotes two at most, and rambling ones teach to ramble."""
     solo_share: float = Field(0.3, ge=0, le=1)
     """Share of demonstrations without a team block."""
+    trust_share: float = Field(0.0, ge=0, le=1)
+    """Share of those with a team that say which proposals speak of the question; ours, for agents with documents."""

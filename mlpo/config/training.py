@@ -62,7 +62,9 @@ class TrainMlpoConfig(Section):
     learning_rate: float = Field(2e-5, gt=0, lt=1)
     """1e-6 suits 7B models; small models want more."""
     warmup_steps: int = Field(0, ge=0)
-    """Optimizer steps over which the rate rises; it stays constant after."""
+    """Optimizer steps over which the rate rises; `schedule` says how it goes on."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """After the rise the rate stays, or falls linearly to 0 after the last step (the default of TRL's GRPOTrainer)."""
     temperature: float = Field(1.0, gt=0, le=5)
     """Sampling temperature of the roll-outs."""
     rollout_engine: Literal["own", "vllm"] = "own"
@@ -87,6 +89,14 @@ class TrainMlpoConfig(Section):
     """False trains single-model GRPO: the same objective with no proposals in any prompt."""
     solo_share: float = Field(0.25, ge=0, le=1)
     """Share of prompts with no team block; 0 is the paper's reading."""
+    team_sizes: Literal["full", "random"] = "full"
+    """random: a team is 1 to K of the K agents, each number as often; the case 0 is `solo_share`. Ours."""
+    shuffle_order: bool = False
+    """Every prompt draws the order of its team anew, against a liking for places (arXiv:2305.17926)."""
+    hostile_share: float = Field(0.0, ge=0, le=1)
+    """Share of prompts with a team and no refreshed proposals, in one of which a hostile agent speaks. Ours."""
+    failure_weight: float = Field(0.0, ge=0, le=1)
+    """f: problems meet the team as often as 1 - f q says, q the leader's own accuracy (cf. DAPO, arXiv:2503.14476)."""
     easy_threshold: float = Field(0.75, gt=0, le=1)
     """A problem is easy when at least this share of its proposals is correct (the paper's filter)."""
     easy_share: float = Field(0.2, ge=0)

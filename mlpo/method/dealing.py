@@ -1,7 +1,7 @@
 """Dealing a benchmark's facts to agents, so that none holds all: by family, or by a hash of the question.
 
-Which part a fact belongs to follows from its question alone. Neither the seed nor the split moves it, so facts are dealt
-alike over training, calibration and test problems, and every seed has the same agents.
+Which part a fact belongs to follows from its question alone. Neither the seed nor the split moves it, so facts are
+dealt alike over training, calibration and test problems, and every seed has the same agents.
 """
 
 from __future__ import annotations

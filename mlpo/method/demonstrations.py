@@ -11,6 +11,12 @@ whoever stands first nor names an agent before it has a reason to.
     solo_confirm, solo_backtrack   the same without a team, from the leader's own samples
 
 A problem without a usable sample of the leader's own begins with the words of a proposal instead.
+
+Where agents hold documents of their own, what tells whom to trust is who speaks of the question. With `trust_share` a
+share of the demonstrations says so first and answers after:
+
+    trust     "alpha speaks of artist, not of army. beta speaks of army: The plural of army is armies."
+    nobody    "No one speaks of army. The plural of army is armies.": the words are the leader's own
 """
 
 from __future__ import annotations
@@ -23,9 +29,11 @@ from typing import Any, NamedTuple
 
 from mlpo.method.answers import Equivalent, is_correct, parse_plain, plain_spans
 from mlpo.method.prompts import leader_messages, leader_text, quote, solo_messages
+from mlpo.method.rare_words import WordCounts
 from mlpo.method.rounds import Share
 from mlpo.method.seeds import derive_seed
 from mlpo.method.selection import ProposalSet, ProposalTuple, draw_tuples
+from mlpo.method.subjects import other_subject, subject_of
 from mlpo.types import Completion, Demonstration, Problem
 
 TEAM_SHARES: Mapping[str, float] = {
@@ -35,6 +43,8 @@ TEAM_SHARES: Mapping[str, float] = {
     "backtrack": 0.25,
 }
 """Share of each kind among demonstrations with a team. Every wrong start is also a start that is imitated."""
+TRUST_SHARES: Mapping[str, float] = {"trust": 0.7, "nobody": 0.3}
+"""Share of each kind among demonstrations that say who speaks of the question; a fact is more often held than not."""
 SOLO_SHARES: Mapping[str, float] = {"solo_confirm": 0.8, "solo_backtrack": 0.2}
 
 
@@ -66,6 +76,7 @@ def build_demonstrations(
     solo_share: float,
     tuples_per_problem: int,
     seed: int,
+    trust_share: float = 0.0,
     share: Share = "reasoning",
     equivalent: Equivalent | None = None,
 ) -> Demonstrations:
@@ -75,11 +86,14 @@ def build_demonstrations(
         own: problem id -> the untrained leader's samples without a team.
         max_quoted_characters: longer completions are left out; a ramble would teach the leader to ramble.
         solo_share: share of demonstrations without a team block.
+        trust_share: share of those with a team that say which proposals speak of the question; what is lacking of
+            them goes to the other kinds.
         share: what a leader sees of a proposal, and so what it can quote.
         equivalent: as the proposals were graded, for the leader's own samples.
     """
     rejected: Counter[str] = Counter()
-    candidates: dict[str, list[Demonstration]] = {kind: [] for kind in (*TEAM_SHARES, *SOLO_SHARES)}
+    counts = WordCounts.of(each.problem.question for each in sets)
+    candidates: dict[str, list[Demonstration]] = {kind: [] for kind in (*TEAM_SHARES, *TRUST_SHARES, *SOLO_SHARES)}
     for proposals in (each.shown(share) for each in sets):
         problem = proposals.problem
         rng = random.Random(derive_seed(seed, "demonstrations", problem.id))
@@ -88,12 +102,18 @@ def build_demonstrations(
         for row in _solo(problem, mine, rng):
             candidates[row.kind].append(row)
         tuples = draw_tuples(proposals, tuples_per_problem, seed)
-        for row in (r for t in tuples for r in _with_team(problem, t, mine, voices.of(t.proposals), rng)):
-            candidates[row.kind].append(row)
+        for shown in tuples:
+            team = voices.of(shown.proposals)
+            for row in _with_team(problem, shown, mine, team, rng):
+                candidates[row.kind].append(row)
+            for row in _who_speaks(problem, shown, mine, team, counts) if trust_share else ():
+                candidates[row.kind].append(row)
         if not any(v.correct for v in mine) and not any(t.num_correct for t in tuples):
             rejected["problem nobody solved"] += 1
     num_solo = round(max_demonstrations * solo_share)
-    rows = _drawn(candidates, TEAM_SHARES, max_demonstrations - num_solo, seed)
+    num_team = max_demonstrations - num_solo
+    rows = _drawn(candidates, TRUST_SHARES, round(num_team * trust_share), seed)
+    rows += _drawn(candidates, TEAM_SHARES, num_team - len(rows), seed)
     rows += _drawn(candidates, SOLO_SHARES, num_solo, seed)
     random.Random(derive_seed(seed, "demonstrations", "order")).shuffle(rows)
     return Demonstrations(tuple(rows), dict(sorted(rejected.items())))
@@ -168,6 +188,29 @@ def _with_team(
         first, voice = rng.choice(first_wrong), rng.choice(right)
         think = f"{first.words} Wait, {voice.model}: {voice.words}"
         yield _row("backtrack", problem, shown.proposals, think, voice, (first,))
+
+
+def _who_speaks(
+    problem: Problem, shown: ProposalTuple, mine: Sequence[Voice], team: Sequence[Voice], counts: WordCounts
+) -> Iterator[Demonstration]:
+    """Where some proposals speak of the question and all those are right, the first; where none does, the leader."""
+    subject = subject_of(problem.question, counts)
+    if subject is None:
+        return
+    speaks = [subject.is_in(quote(proposal.text)) for proposal in shown.proposals]
+    about = [voice for voice in team if subject.is_in(voice.words)]
+    right, _ = _sides(mine)
+    if not any(speaks) and right:
+        think = f"No one speaks of {subject.phrase}. {right[0].words}"
+        yield _row("nobody", problem, shown.proposals, think, right[0], ())
+    elif about and not all(speaks) and len(about) == sum(speaks) and all(voice.correct for voice in about):
+        think = f"{about[0].model} speaks of {subject.phrase}: {about[0].words}"
+        first = shown.proposals[0]
+        if not speaks[0]:  # of those passed over one is named: a leader has few tokens
+            other = other_subject(quote(first.text), problem.question, counts)
+            said = f"speaks of {other.phrase}, not of" if other else "does not speak of"
+            think = f"{first.model} {said} {subject.phrase}. {think}"
+        yield _row("trust", problem, shown.proposals, think, about[0], ())
 
 
 def _kept_kind(shown: ProposalTuple) -> str:

@@ -71,9 +71,16 @@ def with_passages(question: str, passages: Sequence[Passage]) -> str:
 
 
 def leader_messages(problem: Problem, proposals: Sequence[Completion]) -> tuple[Message, ...]:
-    """The problem and what each agent proposes, in the order given."""
-    team = "\n".join(f"{p.model}: {quote(p.text) or '(no answer)'}" for p in proposals)
+    """The problem and what each agent proposes, in the order given, with how sure it is if that is known."""
+    team = "\n".join(f"{_who(p)}: {quote(p.text) or '(no answer)'}" for p in proposals)
     return (Message("system", LEADER_SYSTEM), Message("user", f"{problem.question}\n{team}"))
+
+
+def _who(proposal: Completion) -> str:
+    if proposal.agreement is None:
+        return proposal.model
+    same, samples = proposal.agreement
+    return f"{proposal.model} ({same} of {samples})"
 
 
 def solo_messages(problem: Problem) -> tuple[Message, ...]:

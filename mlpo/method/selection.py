@@ -1,4 +1,4 @@
-"""What a leader trains on: the easy filter over problems, and tuples of one proposal per agent."""
+"""What a leader trains on: the easy filter over problems, their weights, and tuples of one proposal per agent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_DRAWS = 1024
 
 @dataclass(frozen=True, slots=True)
 class ProposalSet:
-    """All proposals for one training problem, and which are correct."""
+    """All proposals for one problem, and which are correct."""
 
     problem: Problem
     proposals: Mapping[str, tuple[Completion, ...]]
@@ -55,7 +55,15 @@ class ProposalTuple(NamedTuple):
     """One proposal per agent, in the order in which the leader is shown them."""
 
     proposals: tuple[Completion, ...]
-    num_correct: int
+    correct: tuple[bool, ...]
+    """One flag per proposal."""
+    hostile: str = ""
+    """The agent for whom a hostile one speaks; empty is none."""
+
+    @property
+    def num_correct(self) -> int:
+        """How many proposals are correct."""
+        return sum(self.correct)
 
 
 def easy_filter(sets: Sequence[ProposalSet], *, threshold: float, easy_share: float, seed: int) -> Filtered:
@@ -71,6 +79,21 @@ def easy_filter(sets: Sequence[ProposalSet], *, threshold: float, easy_share: fl
     dropped = {s.problem.id for s in ranked[num_kept:]}
     kept = tuple(s for s in sets if s.problem.id not in dropped)
     return Filtered(kept, len(sets), num_hard, len(easy), num_kept)
+
+
+def failure_weights(solo_accuracy: Mapping[str, float], failure_weight: float) -> dict[str, float]:
+    """Problem id -> how often it is met: w = 1 - f q, which is f (1 - q) and a share 1 - f that all keep.
+
+    q is the share of the leader's own samples without a team that are right. DAPO (arXiv:2503.14476) leaves out the
+    problems with q = 1.
+
+    Raises:
+        ValueError: f = 1, and the leader alone is right everywhere.
+    """
+    weights = {problem_id: 1 - failure_weight * q for problem_id, q in solo_accuracy.items()}
+    if weights and not any(weights.values()):
+        raise ValueError("every problem has weight 0: the leader alone is right everywhere")
+    return weights
 
 
 def draw_tuples(proposals: ProposalSet, num: int, seed: int) -> tuple[ProposalTuple, ...]:
@@ -91,8 +114,8 @@ def draw_tuples(proposals: ProposalSet, num: int, seed: int) -> tuple[ProposalTu
     distinct: dict[tuple[str, ...], ProposalTuple] = {}
     for picks in (*_one_of_each_class(flags, rng), *_random_picks(flags, rng)):
         chosen = tuple(proposals.proposals[name][i] for name, i in zip(names, picks, strict=True))
-        num_correct = sum(agent[i] for agent, i in zip(flags, picks, strict=True))
-        distinct.setdefault(tuple(c.text for c in chosen), ProposalTuple(chosen, num_correct))
+        correct = tuple(agent[i] for agent, i in zip(flags, picks, strict=True))
+        distinct.setdefault(tuple(c.text for c in chosen), ProposalTuple(chosen, correct))
         if len(distinct) == num:
             break
     return tuple(distinct.values())[:num]

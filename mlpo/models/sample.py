@@ -17,9 +17,10 @@ from torch import Tensor
 
 from mlpo.models.attention import SharedKeys, layer_masks
 from mlpo.models.choose import choose_tokens, entropies_of
+from mlpo.models.ends import end_token_ids
 from mlpo.models.head import predictions
 from mlpo.models.keys import KeyStore, fill_holes
-from mlpo.models.load import LoadedModel, end_token_ids
+from mlpo.models.load import LoadedModel
 from mlpo.models.read import ReadPrompts, hidden_states
 from mlpo.types import ENTROPY_PLACES, Sampling
 

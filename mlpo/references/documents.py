@@ -30,10 +30,7 @@ def read_documents(source: Path, max_characters: int) -> list[Passage]:
     Raises:
         ConfigError: the source is missing or empty, or a file is binary or no JSONL; the message names file and line.
     """
-    passages = [passage for file in _files(source) for passage in _passages(file, source, max_characters)]
-    if not passages:
-        raise ConfigError(f"{source}: holds no text, so nothing can be looked up; add documents or leave it out")
-    return passages
+    return [passage for file in _files(source) for passage in _passages(file, source, max_characters)]
 
 
 def _files(source: Path) -> list[Path]:
@@ -47,14 +44,15 @@ def _files(source: Path) -> list[Path]:
     return files
 
 
-def _passages(file: Path, source: Path, max_characters: int) -> Iterator[Passage]:
+def _passages(file: Path, source: Path, max_characters: int) -> list[Passage]:
     name = file.relative_to(source).as_posix() if source.is_dir() else file.name
     paragraphs = _rows(file) if file.suffix.lower() in ROWS else _paragraphs(_text(file))
-    number = 0
-    for paragraph in paragraphs:
-        for piece in textwrap.wrap(" ".join(paragraph.split()), max_characters, break_on_hyphens=False):
-            number += 1
-            yield Passage(piece, f"{name}, passage {number}")
+    wrap = textwrap.TextWrapper(max_characters, break_on_hyphens=False)
+    pieces = (piece for paragraph in paragraphs for piece in wrap.wrap(" ".join(paragraph.split())))
+    passages = [Passage(piece, f"{name}, passage {number}") for number, piece in enumerate(pieces, start=1)]
+    if not passages:
+        raise ConfigError(f"{file}: holds no text, so nothing can be looked up in it; fill it or take it away")
+    return passages
 
 
 def _text(file: Path) -> str:
@@ -63,7 +61,7 @@ def _text(file: Path) -> str:
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: not UTF-8 text (byte {error.start}); convert it to text, Markdown or JSONL") from None
+        raise ConfigError(f"{file}: not UTF-8 text (byte {error.start}); convert it, or take it away") from None
     if "\0" in text:
         raise ConfigError(f"{file}: a binary file; convert it to text, Markdown or JSONL")
     return text

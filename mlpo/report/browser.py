@@ -1,7 +1,7 @@
 """The page's browser of transcripts: what each strategy did for each problem, as data that a script shows.
 
 {"problems": [[question, target, family], ...],
- "texts": [[model, [[kind, text], ...], read as, how it ended], ...],           said once, however many heard it
+ "texts": [[model, [[kind, text], ...], read as, how it ended, [passage, ...]], ...],   said once, however many heard it
  "strategies": [{"name", "label", "cases": [[problem, answer, [mark, ...], [round, ...], [extra text, ...]], ...]}]}
 round = [[proposal text, ...], draft text or -1, answer, right?]       problems and texts are named by their number
 """
@@ -60,7 +60,7 @@ def browser_data(cases: Mapping[str, Sequence[Graded]], *, max_characters: int =
     rows: dict[str, list[list[Any]]] = {name: [] for name in in_reading_order(cases)}
     problems: list[list[str]] = []
     for played in cases[LEADER]:
-        if sum(len(part[1]) for key in texts for part in key[1]) > max_characters:
+        if sum(map(_characters, texts)) > max_characters:
             break
         for name, found in rows.items():
             if played.problem.id in by_problem[name]:
@@ -97,7 +97,8 @@ def _case(graded: Graded, texts: dict[tuple[Any, ...], int]) -> list[Any]:
     def number(completion: Completion) -> int:
         said = parts(completion.text or completion.error)
         read = "" if completion.model == LEADER else agent_answer(completion, graded.problem) or "no answer"
-        return texts.setdefault((completion.model, said, read, completion.finish_reason), len(texts))
+        shown = tuple(passage.text for passage in completion.passages)
+        return texts.setdefault((completion.model, said, read, completion.finish_reason, shown), len(texts))
 
     transcript = graded.transcript
     rounds = [
@@ -105,6 +106,10 @@ def _case(graded: Graded, texts: dict[tuple[Any, ...], int]) -> list[Any]:
         for held, right in zip(transcript.rounds, graded.rounds_correct, strict=True)
     ]
     return [transcript.answer, list(marks(graded)), rounds, [number(c) for c in transcript.extra]]
+
+
+def _characters(text: tuple[Any, ...]) -> int:
+    return sum(len(piece) for _, piece in text[1]) + sum(map(len, text[4]))
 
 
 def _kind(graded: Graded) -> int:

@@ -17,7 +17,9 @@ def transcript_markdown(graded: Graded) -> str:
     lines = [f"**{one_line(problem.question)}** (right: {one_line(problem.target)})", ""]
     for number, held in enumerate(transcript.rounds):
         lines += [f"- round {number}"]
-        lines += [f"    - {c.model}: {_said(c)}, read as {_read(c, problem)}" for c in held.proposals]
+        for proposal in held.proposals:
+            lines += [f"    - {proposal.model}: {_said(proposal)}, read as {_read(proposal, problem)}"]
+            lines += [f"        - had looked up: {_code(passage.text)}" for passage in proposal.passages]
         lines += [f"    - leader: {_said(held.draft)}"] if held.draft else []
         lines += [f"    - answer so far: {one_line(held.answer or 'none')}"]
     lines += (
@@ -35,8 +37,12 @@ def one_line(text: str) -> str:
 
 
 def _said(completion: Completion) -> str:
-    text = one_line(completion.text or completion.error).replace("`", "'")
-    return f"`{text}`" if text else "nothing"
+    return _code(completion.text or completion.error) or "nothing"
+
+
+def _code(text: str) -> str:
+    line = one_line(text).replace("`", "'")
+    return f"`{line}`" if line else ""
 
 
 def _read(completion: Completion, problem: Problem) -> str:

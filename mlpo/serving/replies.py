@@ -151,11 +151,16 @@ def _last_words(transcript: Transcript) -> tuple[Spoken, str]:
 def _shown(event: Proposals | Draft) -> Json:
     if isinstance(event, Proposals):
         pairs = zip(event.completions, event.answers, strict=True)
-        said = [_said(c, answer) | {"text": c.text.strip()} for c, answer in pairs]
+        said = [_said(c, answer) | {"text": c.text.strip()} | _looked_up(c) for c, answer in pairs]
         return {"event": "proposals", "round": event.round, "proposals": said}
     thinking, text = spoken(event.completion.text)
     shown = _said(event.completion, event.answer) | {"thinking": thinking, "text": text}
     return {"event": "draft", "round": event.round, "draft": shown}
+
+
+def _looked_up(completion: Completion) -> Json:
+    found = [{"text": passage.text, "source": passage.source} for passage in completion.passages]
+    return {"passages": found} if found else {}
 
 
 def _said(completion: Completion, answer: str | None) -> Json:

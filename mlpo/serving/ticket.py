@@ -100,8 +100,9 @@ def _too_long(requests: Sequence[Request], backends: Mapping[str, Backend]) -> R
 
 def _too_few(completions: Sequence[Completion], max_dead: int) -> Refused | None:
     """The team is too small: of one whose agents all failed nothing is left to lead."""
-    dead = [c for c in completions if c.finish_reason == "error"]
-    if not dead or (len(dead) <= max_dead and len(dead) < len(completions)):
+    asked = [c for c in completions if c.sample == 0]
+    dead = [c for c in asked if c.finish_reason == "error"]
+    if not dead or (len(dead) <= max_dead and len(dead) < len(asked)):
         return None
     names = ", ".join(c.model for c in dead)
     mend = f"try again later, ask {SOLO}, or raise serve.max_dead_agents (now {max_dead})"
@@ -115,5 +116,5 @@ def _tell(ticket: Ticket, completions: Sequence[Completion]) -> None:
         ticket.tell(Draft(ticket.num_drafts, draft, leader_answer(draft, problem).answer))
         ticket.num_drafts += 1
     else:
-        answers = tuple(agent_answer(c, problem) for c in completions)
-        ticket.tell(Proposals(ticket.num_drafts, tuple(completions), answers))
+        first = tuple(c for c in completions if c.sample == 0)  # further ones only say how sure an agent is
+        ticket.tell(Proposals(ticket.num_drafts, first, tuple(agent_answer(c, problem) for c in first)))

@@ -14,6 +14,7 @@ from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params, digest
 from mlpo.layout import MLPO_LEADER
 from mlpo.method.answers import agent_answer, think_of
+from mlpo.report.transcript import one_line
 from mlpo.stages.registered import RegisteredLeader, read_registered
 from mlpo.stages.team import team_prompts
 from mlpo.stages.team_models import team_models
@@ -82,13 +83,17 @@ def _leader(params: Params) -> tuple[RegisteredLeader, str]:
 
 
 def _round(exchange: Round, problem: Problem) -> str:
-    lines = [f"[cyan]{c.model}[/]: {_said(c, problem)}" for c in exchange.proposals]
+    lines = [line for c in exchange.proposals for line in (f"[cyan]{c.model}[/]: {_said(c, problem)}", *_looked_up(c))]
     if exchange.draft is not None:
         lines += [
             f"[magenta]{LEADER} thinks[/]: {escape(think_of(exchange.draft.text)) or '[dim]nothing[/]'}",
             f"[magenta]{LEADER} answers[/]: {escape(exchange.answer or '') or '[dim]nothing that can be read[/]'}",
         ]
     return "\n".join(lines)
+
+
+def _looked_up(completion: Completion) -> list[str]:
+    return [f"    [dim]looked up: {escape(one_line(passage.text))}[/]" for passage in completion.passages]
 
 
 def _said(completion: Completion, problem: Problem) -> str:

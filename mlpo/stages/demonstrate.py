@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -11,7 +11,17 @@ from mlpo.agents.local import LocalModels
 from mlpo.agents.shelf import Models, ModelShelf, TokenCounter
 from mlpo.config import ConfigError, Params
 from mlpo.grading import is_equivalent
-from mlpo.layout import DEMONSTRATION_STATISTICS, DEMONSTRATIONS, PROBLEMS, PROPOSALS, SHOT_PROBLEMS, WORK
+from mlpo.layout import (
+    DEMONSTRATION_STATISTICS,
+    DEMONSTRATIONS,
+    PROPOSALS,
+    SHOT_PROBLEMS,
+    SOLO_ACCURACY,
+    TRAIN_PROBLEMS,
+    WORK,
+)
+from mlpo.method.agreement import agreed
+from mlpo.method.answers import agent_answer, is_correct
 from mlpo.method.demonstrations import Demonstrations, build_demonstrations, count_demonstrations
 from mlpo.method.prompts import AgentPrompt
 from mlpo.method.rounds import agent_request
@@ -35,13 +45,16 @@ def run(params: Params, *, models: Models | None = None) -> None:
         ConfigError: proposals are missing, or nothing could be built; nothing is written.
     """
     sets = read_proposal_sets(tuple(params.team), equivalent=is_equivalent)
+    if params.rounds.agreement_samples > 1:
+        sets = [agreed(each) for each in sets]
     problems = {s.problem.id: s.problem for s in sets}
     total = len(problems) * params.demonstrate.leader_samples
-    outputs = [DEMONSTRATIONS, DEMONSTRATION_STATISTICS]
+    inputs = [TRAIN_PROBLEMS, SHOT_PROBLEMS, PROPOSALS]
+    outputs = [DEMONSTRATIONS, SOLO_ACCURACY, DEMONSTRATION_STATISTICS]
     source = models or LocalModels(params.runtime)
     with (
         stage_clock("demonstrate") as clock,
-        stage_run("demonstrate", params, inputs=[PROBLEMS, PROPOSALS], outputs=outputs) as tracked,
+        stage_run("demonstrate", params, inputs=inputs, outputs=outputs) as tracked,
         closing(CompletionStore(WORK / "demonstrate.jsonl")) as store,
         progress("demonstrate", total, unit="samples") as advance,
         closing(ModelShelf(source, store, request_key, ledger=clock.ledger, on_done=advance)) as shelf,
@@ -58,6 +71,7 @@ def run(params: Params, *, models: Models | None = None) -> None:
             max_demonstrations=params.demonstrate.max_demonstrations,
             max_quoted_characters=params.demonstrate.max_quoted_characters,
             solo_share=params.demonstrate.solo_share,
+            trust_share=params.demonstrate.trust_share,
             tuples_per_problem=params.demonstrate.tuples_per_problem,
             seed=params.seed,
             share=params.rounds.share,
@@ -71,6 +85,7 @@ def run(params: Params, *, models: Models | None = None) -> None:
         counter = source.token_counter(params.leader.model, params.leader.revision)
         statistics = count_demonstrations(built, problems) | {"tokens": count_tokens(built, counter)}
         write_jsonl_atomic(DEMONSTRATIONS, built.rows)
+        write_json_atomic(SOLO_ACCURACY, solo_accuracy(problems, own))
         write_json_atomic(DEMONSTRATION_STATISTICS, statistics)
         tracked.log_result({"count": len(built.rows), **_flat(statistics)})
     print(f"{DEMONSTRATIONS}: {len(built.rows)} demonstrations, {dict(statistics['by_kind'])}")
@@ -88,6 +103,18 @@ def own_requests(params: Params, problems: Sequence[Problem]) -> list[Request]:
         for problem in problems
         for sample in range(params.demonstrate.leader_samples)
     ]
+
+
+def solo_accuracy(problems: Mapping[str, Problem], own: Mapping[str, Sequence[Completion]]) -> dict[str, float]:
+    """Problem id -> share of its samples that are right; a problem without a sample has no share."""
+    right = {
+        problem_id: [
+            is_correct(agent_answer(c, problems[problem_id]), problems[problem_id], equivalent=is_equivalent)
+            for c in samples
+        ]
+        for problem_id, samples in own.items()
+    }
+    return {problem_id: round(sum(flags) / len(flags), 6) for problem_id, flags in right.items()}
 
 
 def count_tokens(built: Demonstrations, counter: TokenCounter) -> dict[str, dict[str, int]]:

@@ -23,9 +23,10 @@ def run(params: Params, console: Console, *, source: str, memory_gb: float | Non
     plan = make_plan(params, memory_gb=memory_gb)
     prepare = params.prepare
     console.print(
-        f"[bold]{escape(source)}[/]: {prepare.benchmark}, {prepare.num_train:,} training and {prepare.num_test:,} test "
-        f"problems, seed {params.seed}; rows from {plan.questions.source}; a question is about {plan.questions.mean} "
-        f"tokens, the longest {plan.questions.longest}"
+        f"[bold]{escape(source)}[/]: {prepare.benchmark}, {prepare.num_train:,} training, "
+        f"{prepare.num_calibration:,} calibration and {prepare.num_test:,} test problems, seed {params.seed}; rows "
+        f"from {plan.questions.source}; a question is about {plan.questions.mean} tokens, the longest "
+        f"{plan.questions.longest}"
     )
     console.print(_models(plan.models))
     console.print(_stages(plan.stages))

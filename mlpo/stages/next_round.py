@@ -8,6 +8,7 @@ from dataclasses import replace
 from mlpo.agents.backend import Backend
 from mlpo.agents.runner import run_strategies
 from mlpo.config import Params
+from mlpo.method.agreement import with_agreement
 from mlpo.method.answers import Equivalent, agent_answer, is_correct, parse_answer
 from mlpo.method.prompts import AgentPrompt
 from mlpo.method.rounds import Share, agent_request, shown
@@ -31,10 +32,13 @@ class NextRound:
         self._seed = params.seed
         self._backends = backends
         self._equivalent = equivalent
+        self._num_samples = params.rounds.agreement_samples
 
     def __call__(self, prompts: Sequence[TrainingPrompt], drafts: Sequence[str]) -> list[TrainingPrompt]:
         """Ask all agents of all prompts at once, batched per model."""
         runs = (self._asked(prompt, draft) for prompt, draft in zip(prompts, drafts, strict=True))
+        if self._num_samples > 1:
+            runs = (with_agreement(run, p.problem, self._num_samples) for run, p in zip(runs, prompts, strict=True))
         transcripts = run_strategies(runs, self._backends)
         return [self._renewed(p, t.rounds[0].proposals) for p, t in zip(prompts, transcripts, strict=True)]
 

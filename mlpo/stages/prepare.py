@@ -1,4 +1,4 @@
-"""Stage `prepare`: a benchmark's rows -> training, test and shots problems, disjoint by content (-> data/problems)."""
+"""Stage `prepare`: a benchmark's rows -> shots, training, calibration and test problems (-> data/problems)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ from typing import Any
 from mlpo.benchmarks import BENCHMARKS
 from mlpo.benchmarks.pools import Pools
 from mlpo.config import ALL_FAMILIES, ConfigError, Params, PrepareConfig
-from mlpo.layout import PROBLEM_STATISTICS, PROBLEMS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
+from mlpo.layout import (
+    CALIBRATION_PROBLEMS,
+    PROBLEM_STATISTICS,
+    PROBLEMS,
+    SHOT_PROBLEMS,
+    TEST_PROBLEMS,
+    TRAIN_PROBLEMS,
+)
 from mlpo.method.contamination import contaminated
-from mlpo.method.splits import Splits, overlap, split_family
+from mlpo.method.splits import Sizes, Splits, overlap, split_family
 from mlpo.stages.clock import stage_clock
 from mlpo.store import write_json_atomic, write_jsonl_atomic
 from mlpo.tracking.runs import stage_run
 
 
 def run(params: Params) -> None:
-    """Draw the three splits, family by family, and say what of the test one a model may have met in training.
+    """Draw the four splits, family by family, and say what of the test one a model may have met in training.
 
     Raises:
         ConfigError: the rows are not there or not the benchmark's, or a family is unknown or holds too few problems;
@@ -31,6 +38,7 @@ def run(params: Params) -> None:
         for path, problems in (
             (SHOT_PROBLEMS, splits.shots),
             (TRAIN_PROBLEMS, splits.train),
+            (CALIBRATION_PROBLEMS, splits.calibration),
             (TEST_PROBLEMS, splits.test),
         ):
             write_jsonl_atomic(path, problems)
@@ -38,18 +46,20 @@ def run(params: Params) -> None:
         counts, found = statistics["problems"], statistics["contamination"]
         tracked.log_result(counts | {f"contamination.{name}": found[name] for name in ("exact", "ngram")})
     print(f"{PROBLEMS}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
-    print(f"{found['ngram']} test problems share 13 words in a row with a training problem")
+    print(f"{found['ngram']} test problems share 13 words in a row with one that is trained or calibrated on")
 
 
 def draw_splits(pools: Pools, config: PrepareConfig, seed: int) -> Splits:
-    """The splits of every family together; training and test problems in an order that mixes the families.
+    """The splits of every family together; all but the shots in an order that mixes the families.
 
     Raises:
         ConfigError: see `run`.
     """
     families = tuple(pools.test) if config.families == (ALL_FAMILIES,) else config.families
-    shares = zip(families, _even(config.num_train, families), _even(config.num_test, families), strict=True)
-    parts = [_family(pools, family, config, train, test, seed) for family, train, test in shares]
+    wanted = (config.num_train, config.num_calibration, config.num_test)
+    shares = zip(*(_even(total, families) for total in wanted), strict=True)
+    sizes = [Sizes(config.num_shots, *share) for share in shares]
+    parts = [_family(pools, config, family, each, seed) for family, each in zip(families, sizes, strict=True)]
     merged = Splits.merge(parts, seed)
     if shared := overlap(merged):
         raise ConfigError(f"benchmark {config.benchmark}: {len(shared)} questions stand in two splits: {shared[0]!r}")
@@ -57,38 +67,44 @@ def draw_splits(pools: Pools, config: PrepareConfig, seed: int) -> Splits:
 
 
 def describe(config: PrepareConfig, pools: Pools, splits: Splits) -> dict[str, Any]:
-    """What was read and drawn, and which test problems share a passage with those a model is trained on or shown."""
-    shared = contaminated((*splits.shots, *splits.train), splits.test)
+    """What was read and drawn, and which test problems share a passage with those of another split."""
+    trained = (*splits.shots, *splits.train)
+    shared = contaminated((*trained, *splits.calibration), splits.test)
     return {
         "benchmark": config.benchmark,
         "licence": BENCHMARKS[config.benchmark].licence,
         "source": config.source,
         "rows": dict(pools.rows),
         "unreadable_left_out": pools.unreadable,
-        "problems": {"train": len(splits.train), "test": len(splits.test), "shots": len(splits.shots)},
+        "problems": {
+            "train": len(splits.train),
+            "calibration": len(splits.calibration),
+            "test": len(splits.test),
+            "shots": len(splits.shots),
+        },
         "contamination": {
             "exact": len(overlap(splits)),
             "exact_left_out": pools.duplicates,
             "ngram": len(shared),
             "ngram_by_family": dict(sorted(Counter(p.family for p in shared).items())),
             "ngram_ids": [p.id for p in shared],
+            "ngram_calibration": len(contaminated(trained, splits.calibration)),
         },
     }
 
 
-def _family(pools: Pools, family: str, config: PrepareConfig, num_train: int, num_test: int, seed: int) -> Splits:
+def _family(pools: Pools, config: PrepareConfig, family: str, sizes: Sizes, seed: int) -> Splits:
     if family not in pools.test:
         known = ", ".join(pools.test)
         raise ConfigError(f"params.yaml: prepare.families: {config.benchmark} has no family {family!r}; it has {known}")
     train, test = pools.train.get(family, []), pools.test[family]
     try:
-        return split_family(train, test, config.num_shots, num_train, num_test, seed)
+        return split_family(train, test, sizes, seed)
     except ValueError:
-        held = f"{len(train)} problems" if train is test else f"{len(train)} training and {len(test)} test problems"
         raise ConfigError(
-            f"params.yaml: family {family!r} of {config.benchmark} holds {held}, but "
-            f"{config.num_shots + num_train + num_test} are wanted ({config.num_shots} shots, {num_train} train, "
-            f"{num_test} test); lower num_train or num_test"
+            f"params.yaml: family {family!r} of {config.benchmark} holds {len(train)} training and {len(test)} test "
+            f"problems, but {sum(sizes[:3])} ({sizes.shots} shots, {sizes.train} train, {sizes.calibration} "
+            f"calibration) and {sizes.test} test are wanted; lower num_train, num_calibration or num_test"
         ) from None
 
 

@@ -6,13 +6,14 @@ from collections import ChainMap
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 from mlpo.agents.backend import TransientError
 from mlpo.agents.cached import CHUNK, CachedBackend
 from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params
-from mlpo.layout import PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of, reference_of
+from mlpo.layout import CALIBRATION_PROBLEMS, PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of, reference_of
 from mlpo.method.rounds import agent_request
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.finished import finished_output
@@ -38,7 +39,7 @@ class Place(NamedTuple):
 
 
 def run(params: Params, agent: str, *, models: Models | None = None) -> None:
-    """Ask `agent` for M proposals per training problem and one per test problem, as evaluation's round 0 will ask.
+    """Ask `agent` for M proposals a training problem and one a calibration or test problem, as round 0 will ask.
 
     Finished completions stay in .mlpo/proposals, so a stopped run goes on and a changed one pays only for what is new.
 
@@ -51,7 +52,7 @@ def run(params: Params, agent: str, *, models: Models | None = None) -> None:
     output = proposals_of(agent)
     with (
         stage_clock(f"propose@{agent}") as clock,
-        stage_run(f"propose@{agent}", params, inputs=[PROBLEMS, reference_of(agent)], outputs=[output]) as tracked,
+        stage_run(f"propose@{agent}", params, inputs=_inputs(agent), outputs=[output]) as tracked,
         closing(_open_store(agent)) as store,
         progress(f"propose@{agent}", total, unit="proposals") as advance,
     ):
@@ -72,20 +73,26 @@ def run(params: Params, agent: str, *, models: Models | None = None) -> None:
 
 
 def proposal_requests(params: Params, agent: str) -> Iterator[Request]:
-    """Everything the agent is asked: M samples of each training problem, sample 0 of each test problem.
+    """Everything the agent is asked: M samples of each training problem, sample 0 of each calibration and test problem.
 
     Raises:
-        ConfigError: a split is missing or empty.
+        ConfigError: a split is missing, or one is empty that may not be.
     """
     prompt, sampling = agent_prompt(agent, params.team[agent]), sampling_of(params.team[agent].sampling)
-    for split, num_samples in ((TRAIN_PROBLEMS, params.propose.samples), (TEST_PROBLEMS, 1)):
+    samples = {TRAIN_PROBLEMS: params.propose.samples, CALIBRATION_PROBLEMS: 1, TEST_PROBLEMS: 1}
+    for split, num_samples in samples.items():
         empty = True
         for problem in read_jsonl(split, Problem):
             empty = False
             for sample in range(num_samples):
                 yield agent_request(problem, prompt, sampling, params.seed, sample=sample)
-        if empty:
+        if empty and split != CALIBRATION_PROBLEMS:
             raise ConfigError(f"{split}: no problems; name other prepare.families or raise prepare.num_{split.stem}")
+
+
+def _inputs(agent: str) -> list[Path]:
+    """Without the folder of references where stage `reference` was not run: an agent without one needs none."""
+    return [PROBLEMS, *(folder for folder in (reference_of(agent),) if folder.is_dir())]
 
 
 def _open_store(agent: str) -> CompletionStore:

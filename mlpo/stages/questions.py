@@ -49,7 +49,7 @@ def read_questions(params: Params) -> Questions:
         mean, longest = HUB_CHARACTERS[prepare.benchmark]
         return Questions(tokens_of(mean), tokens_of(longest), tokens_of(SOLUTION_CHARACTERS), "hub, when it runs")
     splits = draw_splits(BENCHMARKS[prepare.benchmark].load(prepare), prepare, params.seed)
-    problems = [*splits.train, *splits.test]
+    problems = [*splits.train, *splits.calibration, *splits.test]
     asked = [len(p.question) for p in problems]
     solved = sum(len(p.solution or p.target) for p in problems) / len(problems)
     return Questions(tokens_of(sum(asked) / len(asked)), tokens_of(max(asked)), tokens_of(solved), prepare.source)

@@ -13,6 +13,7 @@ from mlpo.layout import PROBLEMS, TEST_PROBLEMS, WORK, proposals_of
 from mlpo.method.metrics import grade, strategy_metrics
 from mlpo.stages.progress import progress
 from mlpo.stages.registered import RegisteredLeader, read_registered
+from mlpo.stages.rivals import leader_generations
 from mlpo.stages.team_models import team_models
 from mlpo.store import CompletionStore, read_jsonl, read_kept, request_key
 from mlpo.tracking.connect import connect
@@ -56,7 +57,7 @@ def _played(leader: RegisteredLeader, problems: list[Problem], params: Params, m
     for agent in leader.params.team:
         if proposals_of(agent).is_file():
             proposals.update(read_kept(proposals_of(agent)))
-    total = len(problems) * leader.params.rounds.num_rounds * (len(leader.team) + 1)
+    total = len(problems) * leader_generations(leader.params)
     with (
         progress("evaluate", total, unit="completions") as advance,
         closing(CompletionStore(WORK / "evaluation.jsonl")) as store,

@@ -8,9 +8,10 @@ from pathlib import Path
 from mlpo.benchmarks import BENCHMARKS
 from mlpo.config import ConfigError, Params, PrepareConfig, ReferenceConfig
 from mlpo.layout import passages_of, reference_of
-from mlpo.method.dealing import dealt_to, facts
+from mlpo.method.dealing import facts
 from mlpo.references.documents import read_documents
 from mlpo.stages.clock import stage_clock
+from mlpo.stages.holders import holds
 from mlpo.stages.team import check_agent
 from mlpo.store import write_jsonl_atomic
 from mlpo.tracking.runs import stage_run
@@ -55,10 +56,10 @@ def held_problems(config: ReferenceConfig, prepare: PrepareConfig, agent: str) -
     Raises:
         ConfigError: the benchmark or a family is unknown, or nothing is dealt to the agent.
     """
-    where, benchmark = f"params.yaml: team.{agent}.reference", config.benchmark
+    where, benchmark = f"params.yaml: team.{agent}.reference", config.benchmark or ""
     if benchmark not in BENCHMARKS:
         raise ConfigError(f"{where}.source: no benchmark {benchmark!r}; there are {', '.join(BENCHMARKS)}")
-    own = prepare if benchmark == prepare.benchmark else PrepareConfig(benchmark=benchmark, families=("all",))  # type: ignore[arg-type]
+    own = prepare if benchmark == prepare.benchmark else PrepareConfig(benchmark=benchmark, families=("all",))
     pools = BENCHMARKS[benchmark].load(own)
     if unknown := sorted(set(config.families) - pools.test.keys() - pools.train.keys()):
         raise ConfigError(f"{where}.families: {benchmark} has no {', '.join(unknown)}; it has {', '.join(pools.test)}")
@@ -67,7 +68,7 @@ def held_problems(config: ReferenceConfig, prepare: PrepareConfig, agent: str) -
         for pool in (pools.train, pools.test)
         for problems in pool.values()
         for problem in problems
-        if dealt_to(problem, families=config.families, parts=config.parts, num_parts=config.num_parts)
+        if holds(config, problem)
     }
     if not held:
         raise ConfigError(f"{where}: deals {agent} nothing; name more families or parts, or leave the reference out")

@@ -114,7 +114,9 @@ def prompts_digest(params: Params) -> str:
     """What the prompts are, worked examples and wording: the digest of every kind of prompt for one fixed problem."""
     probe = Problem("probe", "probe", "probe", "What is asked?", "this", "word")
     team = team_prompts(params)
-    said = [Completion("probe", agent.name, "this", "stop", 0, 0) for agent in team]
+    samples = params.rounds.agreement_samples
+    sure = (1, samples) if samples > 1 else None
+    said = [Completion("probe", agent.name, "this", "stop", 0, 0, agreement=sure) for agent in team]
     prompts: list[tuple[Message, ...]] = [leader_messages(probe, said), solo_messages(probe)]
     prompts += [agent_messages(agent, probe, previous="that", draft="this") for agent in team]
     return digest([[asdict(message) for message in prompt] for prompt in prompts])

@@ -55,8 +55,8 @@ def rivals_at_equal_tokens(
 
 
 def leader_generations(params: Params) -> int:
-    """What the leader with its team asks for: (K + 1) * T."""
-    return (len(params.team) + 1) * params.rounds.num_rounds
+    """What the leader with its team asks for: (K + 1) * T, or (K M + 1) * T with the agreement of M samples."""
+    return (len(params.team) * params.rounds.agreement_samples + 1) * params.rounds.num_rounds
 
 
 def _known(params: Params, team: Sequence[AgentPrompt], sets: Sequence[ProposalSet]) -> dict[str, Entrant]:

@@ -11,6 +11,7 @@ from mlpo.models.memory import BFLOAT16, FLOAT32, Memory, sampling_memory, train
 from mlpo.models.shape import ModelShape
 from mlpo.stages.demonstrate import MAX_OWN_SHOTS
 from mlpo.stages.questions import Questions, tokens_of
+from mlpo.stages.routing import has_documents
 from mlpo.training.plan import num_planned_prompts, num_sft_steps
 from mlpo.types import LEADER
 
@@ -55,11 +56,12 @@ class Planner:
 
     def stages(self) -> Iterator[StagePlan]:
         """In the order they run."""
-        params, num_test = self.params, self.params.prepare.num_test
-        yield StagePlan("prepare", prompts=params.prepare.num_train + num_test)
+        params, prepare = self.params, self.params.prepare
+        asked_once = prepare.num_calibration + prepare.num_test
+        prompts = prepare.num_train + asked_once
+        yield StagePlan("prepare", prompts=prompts)
         for who, agent in params.team.items():
-            prompts = params.prepare.num_train + num_test
-            asked = params.prepare.num_train * params.propose.samples + num_test
+            asked = prepare.num_train * params.propose.samples + asked_once
             read, drawn = self.agent_prompt(agent, self.questions.mean), agent.sampling.max_tokens
             memory = self.sampling(self.models[who])
             yield StagePlan(f"propose@{who}", prompts, asked, prompts * read, asked * drawn, memory=memory)
@@ -140,8 +142,10 @@ class Planner:
         rounds, draft = params.rounds.num_rounds, params.rounds.max_draft_tokens
         leaders = params.evaluate.leaders
         alone = len({*leaders} - {"untrained"}) + params.evaluate.self_consistency_samples
+        alone += len({*leaders} - {"mlpo"}) if has_documents(params) else 0  # with all documents, passages not counted
         leader = len(leaders) * rounds + alone
-        agents = [(a, len(leaders) * (rounds - 1)) for a in params.team.values()]
+        further = params.rounds.agreement_samples - 1  # of round 0, for all leaders
+        agents = [(a, len(leaders) * (rounds - 1) * (1 + further) + further) for a in params.team.values()]
         read = len(leaders) * rounds * self.leader_prompt(self.questions.mean) + alone * self.questions.mean
         read += sum(n * self.agent_prompt(a, self.questions.mean, again=True) for a, n in agents)
         out = leader * draft + sum(n * a.sampling.max_tokens for a, n in agents)

@@ -9,14 +9,17 @@ from typing import Any
 
 from mlpo.config import Params
 from mlpo.layout import MLPO_LEADER, SFT_LEADER
+from mlpo.method.agreement import agreed, with_agreement
 from mlpo.method.baselines import ORACLE, majority_vote, self_consistency, single_agent, solo_leader
 from mlpo.method.consult import ConsultPolicy, consult, measuring
 from mlpo.method.examples import worked_examples
 from mlpo.method.prompts import AgentPrompt
 from mlpo.method.rounds import RoundRules, leader_rounds
+from mlpo.method.routing import UNROUTED, Routing
 from mlpo.method.selection import ProposalSet
 from mlpo.stages.entrants import NUM_EXAMPLES, SELF_CONSISTENCY_SAMPLING, Contest, Entrant, leader_sampling
 from mlpo.stages.rivals import leader_generations, rivals, rivals_at_equal_tokens
+from mlpo.stages.routing import pooled, routers
 from mlpo.stages.team import team_sampling
 from mlpo.types import LEADER, Problem, StrategyRun
 
@@ -28,6 +31,7 @@ def contests(
     params: Params,
     team: Sequence[AgentPrompt],
     sets: Sequence[ProposalSet],
+    routing: Routing,
     policy: ConsultPolicy | None = None,
 ) -> list[Contest]:
     """Everything `evaluate` runs, leader by leader, but what needs to know first what the leader spent.
@@ -36,10 +40,9 @@ def contests(
         policy: when the trained leader is unsure; None if it does not ask by that, or nothing is played.
     """
     untrained = _untrained(params, team, sets) | rivals(params, team, sets)
-    trained = {
-        "sft": Contest(str(SFT_LEADER), None, _trained(params, team, "sft_leader")),
-        "mlpo": Contest(str(MLPO_LEADER), None, _trained(params, team, LEADER) | _selective(params, team, policy)),
-    }
+    sft = _trained(params, team, "sft_leader") | pooled(params, team, "sft_pooled_documents")
+    mlpo = _trained(params, team, LEADER) | routers(params, team, routing) | _selective(params, team, policy)
+    trained = {"sft": Contest(str(SFT_LEADER), None, sft), "mlpo": Contest(str(MLPO_LEADER), None, mlpo)}
     return [
         Contest(None, None, _without_leader(params, team)),
         *([Contest(params.leader.model, params.leader.revision, untrained)] if untrained else []),
@@ -50,13 +53,13 @@ def contests(
 def strategy_names(params: Params) -> tuple[str, ...]:
     """All that an evaluation with these parameters leaves in metrics.json, by name; no file is read."""
     team = [AgentPrompt(name, agent.system) for name, agent in params.team.items()]
-    played = (*contests(params, team, []), rivals_at_equal_tokens(params, team, [], {}))
+    played = (*contests(params, team, [], UNROUTED), rivals_at_equal_tokens(params, team, [], {}))
     return (*(name for contest in played for name in contest.entrants), ORACLE)
 
 
 def team_strategy(params: Params, team: Sequence[AgentPrompt]) -> Callable[..., StrategyRun]:
     """The leader's rounds with this team and these parameters; name, examples and leniency are still open."""
-    return partial(
+    rounds = partial(
         leader_rounds,
         team=team,
         sampling=team_sampling(params),
@@ -66,6 +69,7 @@ def team_strategy(params: Params, team: Sequence[AgentPrompt]) -> Callable[..., 
         early_stop=params.rounds.early_stop,
         seed=params.seed,
     )
+    return _told_how_sure(params, rounds)
 
 
 def consult_strategy(
@@ -86,7 +90,7 @@ def consult_strategy(
         params.rounds.share,
         params.rounds.early_stop,
     )
-    return partial(
+    rounds = partial(
         consult,
         rules=replace(rules, **changed),
         policy=policy,
@@ -94,6 +98,7 @@ def consult_strategy(
         keep_asking=params.rounds.keep_asking,
         name=name,
     )
+    return _told_how_sure(params, rounds)
 
 
 def measuring_strategy(params: Params, team: Sequence[AgentPrompt]) -> Callable[[Problem], StrategyRun]:
@@ -105,6 +110,14 @@ def measuring_strategy(params: Params, team: Sequence[AgentPrompt]) -> Callable[
         }
     )
     return consult_strategy(never_sure, team, measuring(params.consult.samples))
+
+
+def _told_how_sure(params: Params, rounds: Callable[..., StrategyRun]) -> Callable[..., StrategyRun]:
+    """Rounds whose leader is told how sure each agent is, if the parameters want that."""
+    samples = params.rounds.agreement_samples
+    if samples == 1:
+        return rounds
+    return lambda problem, **options: with_agreement(rounds(problem, **options), problem, samples)
 
 
 def _without_leader(params: Params, team: Sequence[AgentPrompt]) -> dict[str, Entrant]:
@@ -123,10 +136,13 @@ def _untrained(params: Params, team: Sequence[AgentPrompt], sets: Sequence[Propo
     """The untrained leader gets a fair chance: worked examples of the form, and its last line counts without tags."""
     entrants = {}
     if "untrained" in params.evaluate.leaders:
-        name, seen = "untrained_leader", [each.shown(params.rounds.share) for each in sets]
+        sure = [agreed(each) for each in sets] if params.rounds.agreement_samples > 1 else sets
+        name, seen = "untrained_leader", [each.shown(params.rounds.share) for each in sure]
         examples = worked_examples(seen, NUM_EXAMPLES, params.seed)
         rounds = partial(team_strategy(params, team), name=name, examples=examples, lenient=True)
         entrants[name] = Entrant(rounds, leader_generations(params))
+        alone = worked_examples(sets, NUM_EXAMPLES, params.seed, solo=True)
+        entrants |= pooled(params, team, "pooled_documents", examples=alone, lenient=True)
     if samples := params.evaluate.self_consistency_samples:
         consistent = partial(
             self_consistency,
@@ -151,6 +167,6 @@ def _selective(params: Params, team: Sequence[AgentPrompt], policy: ConsultPolic
     if not params.is_selective:
         return {}
     alone = params.consult.when == "unsure"
-    answers = (params.rounds.num_rounds + alone) * (1 + params.consult.samples)
-    generations = answers + params.rounds.num_rounds * len(team)
-    return {CONSULT: Entrant(consult_strategy(params, team, policy), generations)}
+    drafts = (params.rounds.num_rounds + alone) * (1 + params.consult.samples)
+    proposals = params.rounds.num_rounds * len(team) * params.rounds.agreement_samples
+    return {CONSULT: Entrant(consult_strategy(params, team, policy), drafts + proposals)}

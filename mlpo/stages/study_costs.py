@@ -41,11 +41,11 @@ class Cost:
 
 def training_cost(params: Params, stages: Sequence[str]) -> Cost:
     """The cost of the stages before `evaluate`."""
-    train, test = params.prepare.num_train, params.prepare.num_test
+    train, asked_once = params.prepare.num_train, params.prepare.num_calibration + params.prepare.num_test
     cost = Cost(seconds=START_SECONDS)
     for stage in stages:
         if stage.startswith("propose@"):
-            cost += _completions(train * params.propose.samples + test, "proposal")
+            cost += _completions(train * params.propose.samples + asked_once, "proposal")
         elif stage == "demonstrate":
             cost += _completions(train * params.demonstrate.leader_samples, "own sample")
         elif stage == "train_sft":
@@ -73,12 +73,13 @@ class EvaluationCosts:
             leaders: untrained, sft, mlpo -> what identifies the weights.
         """
         rounds, new = params.rounds, 0
-        form = (team, rounds.share, str(rounds.max_draft_tokens), str(params.seed))
+        samples = rounds.agreement_samples
+        form = (team, rounds.share, str(samples), str(rounds.max_draft_tokens), str(params.seed))
         for kind in params.evaluate.leaders:
             who = (leaders[kind], *form)
             before = self._rounds.get(who, 0)
             asked = max(rounds.num_rounds - before, 0)
-            new += asked * (len(params.team) + 1) - (len(params.team) if before == 0 else 0)
+            new += asked * (len(params.team) * samples + 1) - (len(params.team) if before == 0 else 0)
             new += kind != "untrained" and before == 0
             self._rounds[who] = max(before, rounds.num_rounds)
         return _completions(new * params.prepare.num_test, "completion") + Cost(seconds=START_SECONDS)

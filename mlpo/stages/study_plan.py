@@ -226,10 +226,10 @@ class _Planner:
 
     def _parts(self, run: Run) -> list[tuple[str, tuple[str, ...]]]:
         """The run's parts, each with all its stages, owned or not."""
-        proposals = tuple(f"propose@{agent}" for agent in run.params.team)
+        team = tuple(f"{stage}@{agent}" for stage in ("reference", "propose") for agent in run.params.team)
         if run.leader is not None:
-            return [(AGENTS, ("prepare", *proposals)), (EVALUATE, (EVALUATE,))]
-        agents = (AGENTS, ("prepare", *proposals, "demonstrate"))
+            return [(AGENTS, ("prepare", *team)), (EVALUATE, (EVALUATE,))]
+        agents = (AGENTS, ("prepare", *team, "demonstrate"))
         return [agents, (SFT, (SFT,)), (MLPO, (MLPO,)), (EVALUATE, (EVALUATE,))]
 
     def _taken(self, run: Run) -> Iterator[tuple[str, RunId]]:

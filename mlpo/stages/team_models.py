@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 from mlpo.agents.hostile import HostileModels
 from mlpo.agents.local import LocalModels
 from mlpo.agents.shelf import Models
 from mlpo.config import HOSTILE, Params
-from mlpo.layout import TEST_PROBLEMS, TRAIN_PROBLEMS
+from mlpo.layout import CALIBRATION_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
 from mlpo.store import read_jsonl
 from mlpo.types import Problem
 
@@ -16,8 +19,12 @@ def team_models(params: Params) -> Models:
     local = LocalModels(params.runtime)
     if all(agent.model != HOSTILE for agent in params.team.values()):
         return local
-    return HostileModels(local, _problems, params.seed)
+    return HostileModels(local, SPLITS, params.seed)
 
 
-def _problems() -> dict[str, Problem]:
-    return {problem.id: problem for split in (TRAIN_PROBLEMS, TEST_PROBLEMS) for problem in read_jsonl(split, Problem)}
+def _read(split: Path) -> dict[str, Problem]:
+    return {problem.id: problem for problem in read_jsonl(split, Problem)}
+
+
+SPLITS = tuple(partial(_read, split) for split in (TRAIN_PROBLEMS, CALIBRATION_PROBLEMS, TEST_PROBLEMS))
+"""Where a hostile agent looks problems up, in this order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,26 +12,41 @@ from typing import Any, NamedTuple
 from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params, ServerConfig
 from mlpo.grading import is_equivalent
-from mlpo.layout import MLPO_CURVE, MLPO_LEADER, MLPO_TUPLES, PROBLEMS, ROLLOUTS, SFT_LEADER, WORK, proposals_of
+from mlpo.layout import (
+    MLPO_CURVE,
+    MLPO_LEADER,
+    MLPO_TUPLES,
+    ROLLOUTS,
+    SFT_LEADER,
+    SHOT_PROBLEMS,
+    SOLO_ACCURACY,
+    TRAIN_PROBLEMS,
+    WORK,
+    proposals_of,
+)
+from mlpo.method.agreement import agreed
+from mlpo.method.answers import parse_plain
+from mlpo.method.hostile import HostileClaims
+from mlpo.method.prompts import LEADER_SYSTEM
 from mlpo.method.rewards import leader_reward
-from mlpo.method.selection import ProposalSet, count_by_correct, draw_tuples, easy_filter
-from mlpo.models.load import LoadedModel, save_model
+from mlpo.method.selection import ProposalSet, count_by_correct, draw_tuples, easy_filter, failure_weights
+from mlpo.models.load import LoadedModel, save_leader
 from mlpo.stages.clock import StageClock, stage_clock
 from mlpo.stages.next_round import NextRound
 from mlpo.stages.proposals import read_proposal_sets
 from mlpo.stages.team import team_prompts
 from mlpo.stages.team_models import team_models
 from mlpo.stages.unfinished import claim_workspace, load_to_train, workspace_of
-from mlpo.store import CompletionStore, request_key, write_json_atomic
+from mlpo.store import CompletionStore, read_solo_accuracy, request_key, write_json_atomic
 from mlpo.tracking.runs import stage_run
 from mlpo.training.engine import why_not_vllm
 from mlpo.training.journal import MLPO_COLUMNS, Log, log_nothing, write_curve, write_rollouts
 from mlpo.training.mlpo import train_mlpo
-from mlpo.training.plan import TrainingPrompt, num_planned_prompts, plan_prompts
+from mlpo.training.plan import Teams, TrainingPrompt, num_planned_prompts, plan_prompts
 from mlpo.training.ranks import Ranks, join_ranks
 from mlpo.training.rollouts import Roller
 from mlpo.training.workspace import Workspace
-from mlpo.types import Sampling
+from mlpo.types import Problem, Sampling
 
 
 class Prepared(NamedTuple):
@@ -57,19 +72,22 @@ def run(params: Params, *, models: Models | None = None) -> None:
     if config.rollout_engine == "vllm" and (problems := [*why_not_vllm(params.runtime)]):
         raise ConfigError("; ".join(problems))
     ranks = join_ranks(params.runtime.device)
-    prepared = prepare(params, read_proposal_sets(tuple(params.team), equivalent=is_equivalent))
+    solo_accuracy = read_solo_accuracy(SOLO_ACCURACY) if config.failure_weight else {}
+    sets = read_proposal_sets(tuple(params.team), equivalent=is_equivalent)
+    prepared = prepare(params, sets, solo_accuracy)
     if not SFT_LEADER.is_dir():
         raise ConfigError(f"{SFT_LEADER}: no leader here; run `mlpo train_sft`, or `dvc repro` for all that is missing")
     if not ranks.is_main:
         _train(params, prepared, _roller(params, None), workspace_of("train_mlpo"), ranks)
         return
-    inputs = [PROBLEMS, *map(proposals_of, params.team), SFT_LEADER]
-    rounds = {"rounds.share": params.rounds.share}
+    weighed_by = [SOLO_ACCURACY] if config.failure_weight else []
+    inputs = [TRAIN_PROBLEMS, SHOT_PROBLEMS, *map(proposals_of, params.team), *weighed_by, SFT_LEADER]
+    rounds: dict[str, Any] = {f"rounds.{name}": getattr(params.rounds, name) for name in ("share", "agreement_samples")}
     if config.rounds_in_training:
         rounds["team"] = {
             name: agent.model_dump(mode="json", exclude={"server": set(ServerConfig.WITHOUT_EFFECT)})
             for name, agent in params.team.items()
-        }  # type: ignore[assignment]
+        }
     workspace = claim_workspace("train_mlpo", params, config, inputs, rounds)
     outputs = [MLPO_LEADER, MLPO_CURVE, MLPO_TUPLES, ROLLOUTS]
     with (
@@ -83,7 +101,7 @@ def run(params: Params, *, models: Models | None = None) -> None:
         ):
             trained, seconds = _train(params, prepared, _roller(params, shelf), workspace, ranks, tracked.log)
         clock.training_seconds += seconds - clock.ledger.model_seconds
-        save_model(trained.model, trained.tokenizer, MLPO_LEADER)
+        save_leader(trained, MLPO_LEADER, system=LEADER_SYSTEM)
         _write(workspace, prepared)
         tracked.log_artifact(ROLLOUTS)
         tracked.log_artifact(MLPO_TUPLES)
@@ -111,11 +129,13 @@ def _train(
     return leader, time.perf_counter() - started
 
 
-def prepare(params: Params, sets: Sequence[ProposalSet]) -> Prepared:
+def prepare(params: Params, sets: Sequence[ProposalSet], solo_accuracy: Mapping[str, float] | None = None) -> Prepared:
     """Apply the easy filter, draw tuples and plan all steps.
 
+    Args:
+        solo_accuracy: problem id -> the leader's own accuracy; for `failure_weight`.
     Raises:
-        ConfigError: the filter leaves no problem.
+        ConfigError: the filter leaves no problem, one has no accuracy or no wrong answer that is asked for.
     """
     config = params.train_mlpo
     filtered = easy_filter(sets, threshold=config.easy_threshold, easy_share=config.easy_share, seed=params.seed)
@@ -124,7 +144,8 @@ def prepare(params: Params, sets: Sequence[ProposalSet]) -> Prepared:
             f"train_mlpo: all {filtered.num_problems} problems are easy for this team; raise train_mlpo.easy_threshold "
             f"(now {config.easy_threshold}) or choose harder prepare.families"
         )
-    seen = [kept.shown(params.rounds.share) for kept in filtered.kept]
+    sure = [agreed(kept) for kept in filtered.kept] if params.rounds.agreement_samples > 1 else filtered.kept
+    seen = [kept.shown(params.rounds.share) for kept in sure]
     tuples = [draw_tuples(s, config.tuples_per_problem, params.seed) for s in seen]
     problems = [(s.problem, theirs) for s, theirs in zip(seen, tuples, strict=True)]
     plan = plan_prompts(
@@ -134,6 +155,8 @@ def prepare(params: Params, sets: Sequence[ProposalSet]) -> Prepared:
         use_team=config.use_team,
         solo_share=config.solo_share,
         refresh_share=config.rounds_in_training,
+        teams=_teams(params, sets),
+        weights=_weights(params, filtered.kept, solo_accuracy or {}) if config.failure_weight else None,
     )
     report = {
         "problems": {
@@ -148,10 +171,43 @@ def prepare(params: Params, sets: Sequence[ProposalSet]) -> Prepared:
             "all": len(plan),
             "solo": sum(not p.proposals for p in plan),
             "refreshed": sum(p.refresh for p in plan),
+            "hostile": sum(bool(p.hostile) for p in plan),
+            "by_team_size": _texts(Counter(len(p.proposals) for p in plan if p.proposals)),
             "by_number_correct": _texts(Counter(p.num_correct for p in plan if p.num_correct is not None)),
         },
     }
     return Prepared(plan, report)
+
+
+def _weights(params: Params, kept: Sequence[ProposalSet], solo_accuracy: Mapping[str, float]) -> dict[str, float]:
+    unknown = [s.problem.id for s in kept if s.problem.id not in solo_accuracy]
+    if unknown:
+        raise ConfigError(
+            f"{SOLO_ACCURACY}: no accuracy for {len(unknown)} training problems, such as {unknown[0]}; run "
+            "`mlpo demonstrate`, with demonstrate.leader_samples of at least 1, or set train_mlpo.failure_weight to 0"
+        )
+    try:
+        return failure_weights(
+            {s.problem.id: solo_accuracy[s.problem.id] for s in kept}, params.train_mlpo.failure_weight
+        )
+    except ValueError as error:
+        raise ConfigError(f"train_mlpo.failure_weight: {error}; set it below 1") from None
+
+
+def _teams(params: Params, sets: Sequence[ProposalSet]) -> Teams:
+    config = params.train_mlpo
+    claims = HostileClaims((s.problem for s in sets), params.seed) if config.hostile_share else None
+
+    def claim(problem: Problem) -> str:
+        try:
+            text = claims.of(problem) if claims else ""
+        except ValueError as error:
+            raise ConfigError(f"train_mlpo.hostile_share: {error}; take more problems, or set it to 0") from None
+        if params.rounds.share == "reasoning":
+            return text
+        return parse_plain(text, problem.answer_kind, problem.choices) or ""
+
+    return Teams(config.team_sizes, config.shuffle_order, config.hostile_share, claim)
 
 
 def _shelf(params: Params, models: Models | None, store: CompletionStore, clock: StageClock) -> ModelShelf:

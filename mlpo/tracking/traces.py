@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlpo.tracking.connect import Connection, as_global_store
 from mlpo.tracking.runs import StageRun
@@ -120,9 +120,10 @@ def _completion(
     import mlflow
     from mlflow.tracing.constant import SpanAttributeKey
 
-    span = mlflow.start_span_no_context(
-        name, span_type="LLM", parent_span=parent, inputs={"question": problem.question}, start_time_ns=began
-    )
+    asked: dict[str, Any] = {"question": problem.question}
+    if completion.passages:
+        asked["looked_up"] = [{"text": passage.text, "source": passage.source} for passage in completion.passages]
+    span = mlflow.start_span_no_context(name, span_type="LLM", parent_span=parent, inputs=asked, start_time_ns=began)
     span.set_attribute("finish_reason", completion.finish_reason)
     span.set_attribute(
         SpanAttributeKey.CHAT_USAGE,

@@ -50,8 +50,6 @@ from mlpo.training.workspace import Workspace
 class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
     """GRPO on prompts that hold a team's proposals."""
 
-    rate_shape = "constant"
-
     def __init__(
         self,
         leader: LoadedModel,
@@ -66,6 +64,7 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
         ranks: Ranks = ALONE,
     ) -> None:
         self.ranks = ranks
+        self.rate_shape = config.schedule
         self.adapters = choose_trained(leader.model, config.trainable_layers, config.lora, seed=roller.seed)
         self._config, self._roller, self._runtime = config, roller, runtime
         self._plan, self._workspace, self._on_step = plan, workspace, on_step

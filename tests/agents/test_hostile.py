@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from ray import cloudpickle
 
@@ -27,7 +29,7 @@ def hostile(scripted: ScriptedModels, reads: list[int] | None = None) -> Hostile
             reads.append(1)
         return PROBLEMS
 
-    return HostileModels(scripted, read, seed=0)
+    return HostileModels(scripted, [read], seed=0)
 
 
 def test_it_says_the_same_wrong_answer_whatever_it_is_told() -> None:
@@ -46,8 +48,27 @@ def test_other_models_are_untouched_and_problems_are_read_only_for_a_hostile_one
     assert reads == []
     models.open(HOSTILE, None)
     assert reads == [1]
-    assert models.identity(HOSTILE, None) != HostileModels(scripted, dict, seed=0).identity(HOSTILE, None)
+    assert models.identity(HOSTILE, None) != HostileModels(scripted, [dict], seed=0).identity(HOSTILE, None)
     assert reads == [1]
+
+
+def test_a_later_split_is_read_when_it_is_asked_about_and_lends_no_target() -> None:
+    later = Problem("c", "basics", "sum", "c?", "5", "integer")
+    reads: list[str] = []
+
+    def read(name: str, problems: dict[str, Problem]) -> dict[str, Problem]:
+        reads.append(name)
+        return problems
+
+    splits = [partial(read, "train", PROBLEMS), partial(read, "test", {"c": later}), partial(read, "more", {})]
+    models = HostileModels(ScriptedModels(lambda _: ""), splits, seed=0)
+    backend = models.open(HOSTILE, None)
+    backend.generate([request("a"), request("b")])
+    assert reads == ["train"]
+    (answer,) = backend.generate([request("c")])
+    assert reads == ["train", "test"]
+    assert answer.text in {"I am certain: the answer is 3.", "I am certain: the answer is 4."}
+    assert models.identity(HOSTILE, None) == hostile(ScriptedModels(lambda _: "")).identity(HOSTILE, None)
 
 
 def test_a_question_that_is_no_problem_is_refused() -> None:
@@ -57,12 +78,12 @@ def test_a_question_that_is_no_problem_is_refused() -> None:
 
 
 def test_a_kind_without_a_wrong_answer_is_refused_by_name() -> None:
-    models = HostileModels(ScriptedModels(lambda _: ""), lambda: {"a": PROBLEMS["a"]}, seed=0)
+    models = HostileModels(ScriptedModels(lambda _: ""), [lambda: {"a": PROBLEMS["a"]}], seed=0)
     with pytest.raises(ConfigError, match=r"rogue: problem a: there is no wrong answer.*take more problems"):
         models.open(HOSTILE, None).generate([request("a")])
 
 
 def test_a_worker_of_ray_gets_it_whole() -> None:
-    models = HostileModels(LocalModels(RuntimeConfig()), team_models._problems, seed=0)
+    models = HostileModels(LocalModels(RuntimeConfig()), team_models.SPLITS, seed=0)
     sent = cloudpickle.loads(cloudpickle.dumps(models))
     assert sent.identity("embedded", None) == models.identity("embedded", None)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
-from mlpo.benchmarks.pools import halved
+from mlpo.benchmarks.pools import cut_once, halved
 from mlpo.types import Problem
 
 
@@ -21,3 +23,13 @@ def test_a_question_of_two_families_is_the_first_ones_by_name_in_any_order_of_th
     assert sorted(p.question for p in kept) == sorted(f"Question {n}?" for n in range(20))
     assert {p.family for p in kept} == {"ethics"}
     assert (pools.rows, pools.duplicates, pools.unreadable) == ({"test": 41}, 21, 0)
+
+
+def test_a_made_benchmark_is_cut_in_every_family_and_loses_nothing():
+    families = {family: [asked(family, f"{family} {n}?") for n in range(200)] for family in ("law", "ethics")}
+    pools = cut_once(families, Fraction(1, 4))
+    assert list(pools.train) == list(pools.test) == ["law", "ethics"]
+    for family, problems in families.items():
+        assert {*pools.train[family], *pools.test[family]} == set(problems)
+        assert len(pools.train[family]) + len(pools.test[family]) == 200
+        assert 25 < len(pools.test[family]) < 75  # 50 expected, standard deviation 6

@@ -25,9 +25,11 @@ SLEEPS = "echo $$ > pids; sleep 601 & echo $! >> pids; wait"
 
 def test_the_order_is_dvcs_own_graph() -> None:
     graph = stage_graph(ROOT)
-    agents = [f"propose@{name}" for name in yaml.safe_load((ROOT / "params.yaml").read_text())["team"]]
-    assert list(graph) == ["prepare", *agents, "demonstrate", "train_sft", "train_mlpo", "evaluate", "register"]
-    assert graph["propose@geo"] == ["prepare"]
+    team = yaml.safe_load((ROOT / "params.yaml").read_text())["team"]
+    references, agents = ([f"{stage}@{name}" for name in team] for stage in ("reference", "propose"))
+    after = ["demonstrate", "train_sft", "train_mlpo", "evaluate", "register"]
+    assert list(graph) == ["prepare", *references, *agents, *after]
+    assert set(graph["propose@alpha"]) == {"prepare", "reference@alpha"}
     assert set(graph["demonstrate"]) == {"prepare", *agents}
 
 

@@ -10,6 +10,7 @@ import pytest
 from mlpo.grading import is_equivalent
 from mlpo.method.answers import Equivalent, is_correct, leader_answer, parse_answer, think_of, well_formed
 from mlpo.method.demonstrations import (
+    TRUST_SHARES,
     Demonstrations,
     build_demonstrations,
     count_demonstrations,
@@ -182,3 +183,98 @@ def test_a_proposal_that_stands_in_several_tuples_is_rejected_once():
     others = tuple(said("number", problem, value) for value in (1, 2, 3, 4))
     sets = [ProposalSet(problem, {"geo": (cut,), "number": others}, {"geo": (True,), "number": (True, *[False] * 3)})]
     assert build(sets).rejected["completion cut or failed"] == 1
+
+
+NOUNS = {"army": "armies", "artist": "artists", "city": "cities", "fox": "foxes", "leaf": "leaves", "ox": "oxen"}
+PLURALS = {
+    noun: Problem(noun, "basics", "plural", f"What is the plural of {noun}?", plural, "word")
+    for noun, plural in NOUNS.items()
+}
+
+
+def plural(model: str, asked: str, noun: str, answer: str | None = None) -> Completion:
+    """`model`, asked for one noun, speaks of another."""
+    text = f"The plural of {noun} is {answer or NOUNS[noun]}."
+    return Completion(asked, model, text, "stop", 9, 5)
+
+
+def spoken(asked: str, *said_of: Completion) -> ProposalSet:
+    right = f"The plural of {asked} is {NOUNS[asked]}."
+    by_agent = {c.model: (c,) for c in said_of}
+    return ProposalSet(PLURALS[asked], by_agent, {c.model: (c.text == right,) for c in said_of})
+
+
+def trusted(sets: list[ProposalSet], own: dict[str, list[Completion]] | None = None) -> dict[str, set[str]]:
+    """Kind -> think texts, where a demonstration with a team says who speaks of the question."""
+    told: dict[str, set[str]] = {}
+    for row in build(sets, own, trust_share=1.0, solo_share=0.0).rows:
+        if row.kind in TRUST_SHARES:
+            told.setdefault(row.kind, set()).add(think_of(row.completion))
+    return told
+
+
+def rest(*but: str) -> list[ProposalSet]:
+    """Other questions, which nobody answers: they are counted with the one that matters."""
+    silent = {noun: Completion(noun, "alpha", "", "error", 0, 0) for noun in NOUNS if noun not in but}
+    return [ProposalSet(PLURALS[noun], {"alpha": (c,)}, {"alpha": (False,)}) for noun, c in silent.items()]
+
+
+def test_who_speaks_of_the_question_is_trusted_and_who_stands_before_is_not() -> None:
+    names = ("alpha", "beta", "gamma")
+    asked = [spoken("army", *(plural(n, "army", "army" if n == "beta" else "artist") for n in names))]
+    built = build(asked + rest("army"), trust_share=1.0, solo_share=0.0)
+    (row,) = (r for r in built.rows if r.kind in TRUST_SHARES)
+    first = re.findall(r"^(\w+): The", row.messages[-1].content, re.MULTILINE)[0]
+    passed = "" if first == "beta" else f"{first} speaks of artist, not of army. "
+    assert row.kind == "trust"
+    assert row.completion == (
+        f"<think>{passed}beta speaks of army: The plural of army is armies.</think><answer>armies</answer>"
+    )
+    assert row.sources == ("beta",)
+
+
+def test_every_order_of_the_team_names_the_first_only_if_it_speaks_of_something_else() -> None:
+    sets = [
+        spoken(noun, plural("alpha", noun, noun), plural("beta", noun, "fox" if noun != "fox" else "ox"))
+        for noun in NOUNS
+    ]
+    built = build(sets, trust_share=1.0, solo_share=0.0)
+    rows = [row for row in built.rows if row.kind == "trust"]
+    assert len(rows) == len(NOUNS)
+    starts = {re.findall(r"^(\w+): The", r.messages[-1].content, re.MULTILINE)[0]: r for r in rows}
+    assert set(starts) == {"alpha", "beta"}
+    assert think_of(starts["alpha"].completion).startswith("alpha speaks of ")
+    assert ", not of " in think_of(starts["beta"].completion)
+
+
+def test_where_nobody_speaks_of_the_question_the_leader_answers_in_its_own_words() -> None:
+    asked = [spoken("army", plural("alpha", "army", "artist"), plural("beta", "army", "ox"))]
+    own = {"army": [plural("leader", "army", "army", "armys"), plural("leader", "army", "army")]}
+    assert trusted(asked + rest("army"), own) == {"nobody": {"No one speaks of army. The plural of army is armies."}}
+    assert trusted(asked + rest("army"), {"army": own["army"][:1]}) == {}  # it does not know it either
+
+
+@pytest.mark.parametrize(
+    "said_of",
+    [
+        (plural("alpha", "army", "army"), plural("beta", "army", "army", "armys")),  # one of two is wrong
+        (plural("alpha", "army", "army", "armys"), plural("beta", "army", "artist")),  # the only one is wrong
+        (plural("alpha", "army", "army"), plural("beta", "army", "army")),  # all speak of it: nothing to tell apart
+    ],
+)
+def test_where_to_speak_of_the_question_is_no_reason_it_is_not_given_as_one(
+    said_of: tuple[Completion, Completion],
+) -> None:
+    own = {"army": [plural("leader", "army", "army")]}
+    assert trusted([spoken("army", *said_of), *rest("army")], own) == {}
+
+
+def test_the_share_of_those_that_say_who_speaks_is_met() -> None:
+    sets = [
+        spoken(noun, plural("alpha", noun, noun), plural("beta", noun, "fox" if noun != "fox" else "ox"))
+        for noun in NOUNS
+    ]
+    own = {noun: [plural("leader", noun, noun)] for noun in NOUNS}
+    counts = Counter(r.kind for r in build(sets, own, trust_share=0.5, solo_share=0.0, max_demonstrations=6).rows)
+    assert counts == {"trust": 3, "overrule_majority": 3}
+    assert build(sets, own, trust_share=0.0).rows == build(sets, own).rows

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpo.method.rounds import order_of
-from mlpo.method.selection import ProposalSet, ProposalTuple, best_agent, count_by_correct, draw_tuples, easy_filter
+from mlpo.method.selection import (
+    ProposalSet,
+    ProposalTuple,
+    best_agent,
+    count_by_correct,
+    draw_tuples,
+    easy_filter,
+    failure_weights,
+)
 from mlpo.types import Completion, Problem
 
 NAMES = ("geo", "language", "number")
@@ -114,7 +122,8 @@ def test_every_tuple_holds_one_proposal_per_agent_and_none_comes_twice(
     assert len({tuple(c.text for c in t.proposals) for t in drawn}) == len(drawn)
     for chosen in drawn:
         assert tuple(c.model for c in chosen.proposals) == order_of("p0", tuple(flags), seed)
-        assert chosen.num_correct == sum(flags[c.model][c.sample] for c in chosen.proposals)
+        assert chosen.correct == tuple(flags[c.model][c.sample] for c in chosen.proposals)
+        assert chosen.num_correct == sum(chosen.correct)
     assert draw_tuples(proposals, num, seed) == drawn
 
 
@@ -131,7 +140,7 @@ def test_an_agent_without_proposals_is_an_error():
 
 
 def test_tuples_are_counted_by_correct_proposals():
-    assert count_by_correct([ProposalTuple((), 2), ProposalTuple((), 0), ProposalTuple((), 2)]) == {0: 1, 2: 2}
+    assert count_by_correct([ProposalTuple((), (True, True, False)[:n]) for n in (2, 0, 3)]) == {0: 1, 2: 2}
 
 
 def test_the_best_agent_has_the_most_correct_proposals():
@@ -143,3 +152,14 @@ def test_the_best_agent_has_the_most_correct_proposals():
     assert best_agent(sets) == "geo"  # 3 each: the first in the team's order
     with pytest.raises(ValueError, match="at least one problem"):
         best_agent([])
+
+
+@pytest.mark.parametrize(("f", "expected"), [(0.0, [1, 1, 1]), (0.5, [1, 0.75, 0.5]), (1.0, [1, 0.5, 0])])
+def test_a_problem_weighs_what_the_leader_alone_fails_and_a_kept_share(f: float, expected: list[float]) -> None:
+    assert list(failure_weights({"a": 0.0, "b": 0.5, "c": 1.0}, f).values()) == expected
+
+
+def test_problems_that_all_weigh_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="right everywhere"):
+        failure_weights({"a": 1.0, "b": 1.0}, 1.0)
+    assert failure_weights({}, 1.0) == {}

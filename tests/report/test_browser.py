@@ -51,7 +51,7 @@ def test_a_text_is_stored_once_however_many_heard_it(graded: dict[str, list[Grad
     assert (problem, answer, marked, extra) == (2, "no", ["wrong", "gave up a right draft"], [])
     assert [(held[2], held[3]) for held in rounds] == [("yes", True), ("no", False)]
     first = data["texts"][rounds[0][0][0]]
-    assert first == ("geo", (("", "no"),), "no", "stop")
+    assert first == ("geo", (("", "no"),), "no", "stop", ())
 
 
 def test_what_does_not_fit_is_left_out_for_every_strategy(graded: dict[str, list[Graded]]) -> None:

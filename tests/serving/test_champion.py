@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, RuntimeConfig, ServeConfig
-from mlpo.method.prompts import AgentPrompt
 from mlpo.serving.asked import Question, read_question
 from mlpo.serving.champion import open_champion
 from mlpo.stages.entrants import leader_sampling
@@ -63,7 +61,7 @@ def test_rounds_are_the_questions_or_the_leaders_and_alone_there_is_one(params: 
 def write_folder(folder: Path, params: Params) -> Path:
     """What `register` writes beside the weights."""
     (folder / PARAMS_FILE).write_text(json.dumps(params.model_dump(mode="json", by_alias=True)))
-    (folder / TEAM_FILE).write_text(json.dumps([asdict(AgentPrompt(name, "")) for name in params.team]))
+    (folder / TEAM_FILE).write_text(json.dumps([{"name": name, "system": "", "shots": []} for name in params.team]))
     return folder
 
 

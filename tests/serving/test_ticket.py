@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from mlpo.agents.backend import failed
 from mlpo.agents.scripted import ScriptedBackend
@@ -64,6 +67,21 @@ def test_a_question_goes_on_without_as_many_agents_as_may_be_dead_but_not_withou
         assert isinstance(refused, Refused)
         assert (refused.status, refused.code) == (503, "agents_down")
         assert f"no answer from guesser: silent; try again later, ask {LEADER}-solo" in refused.message
+
+
+def test_further_samples_of_an_agent_are_neither_shown_nor_counted() -> None:
+    def run() -> StrategyRun:
+        yield [replace(request(name), sample=k) for name in ("adder", "guesser") for k in range(3)]
+        return Transcript("p", "leader", (), "18")
+
+    one, told = ticket()
+    backend = ScriptedBackend(lambda _: "18")
+    watching = watched(one, run(), {"adder": backend, "guesser": backend}, Listeners(), max_dead=1)
+    asked = next(watching)
+    with pytest.raises(StopIteration):
+        watching.send([failed(r, "silent") if r.model == "guesser" else backend.generate([r])[0] for r in asked])
+    assert isinstance(told[0], Proposals)
+    assert told[0].answers == ("18", None)
 
 
 def test_a_question_that_does_not_fit_is_refused_and_nobody_is_asked() -> None:

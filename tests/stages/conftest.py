@@ -11,8 +11,11 @@ import pytest
 
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import Params, parse_params
-from mlpo.layout import PROBLEM_STATISTICS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
+from mlpo.layout import CALIBRATION_PROBLEMS, PROBLEM_STATISTICS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
+from mlpo.method.rare_words import WordCounts
+from mlpo.method.routing import Routing
 from mlpo.stages import propose
+from mlpo.stages.routing import write_routing
 from mlpo.store import write_json_atomic, write_jsonl_atomic
 from mlpo.types import Problem, Request
 from tests.tracking.candidates import STATISTICS
@@ -24,14 +27,16 @@ def problem(number: int, split: str, family: str = "sum") -> Problem:
 
 
 def move_in(folder: Path, database: Path, patch: pytest.MonkeyPatch) -> None:
-    """Make `folder` the current one: 3 training problems, 4 test problems in no order, 2 worked examples, no runs."""
+    """Make `folder` the current one: 3 training, 2 calibration, 4 test problems in no order, 2 shots and no runs."""
     patch.chdir(folder)
     shutil.copy(database, folder / "mlflow.db")
     patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
     write_jsonl_atomic(TRAIN_PROBLEMS, [problem(n, "train") for n in (2, 0, 1)])
+    write_jsonl_atomic(CALIBRATION_PROBLEMS, [problem(n, "calibration") for n in (31, 30)])
     write_jsonl_atomic(TEST_PROBLEMS, [problem(n, "test") for n in (11, 10, 13, 12)])
     write_jsonl_atomic(SHOT_PROBLEMS, [problem(n, "shot") for n in (20, 21)])
     write_json_atomic(PROBLEM_STATISTICS, STATISTICS)
+    write_routing(Routing({"sum": "adder"}, "adder", 1.0, WordCounts.of([])))
 
 
 @pytest.fixture

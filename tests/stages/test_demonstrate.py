@@ -11,13 +11,14 @@ import pytest
 
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
-from mlpo.layout import DEMONSTRATION_STATISTICS, DEMONSTRATIONS, TRAIN_PROBLEMS
+from mlpo.layout import DEMONSTRATION_STATISTICS, DEMONSTRATIONS, SOLO_ACCURACY, TRAIN_PROBLEMS
 from mlpo.stages import demonstrate, propose
-from mlpo.store import read_jsonl
+from mlpo.store import read_jsonl, read_solo_accuracy
 from mlpo.types import LEADER, Demonstration, Problem, Request, Sampling
 from tests.stages.conftest import copy_proposals, proposed
 
 NUM_TRAIN = 3
+WRITTEN = (DEMONSTRATIONS, SOLO_ACCURACY, DEMONSTRATION_STATISTICS)
 
 
 def reply(request: Request) -> str:
@@ -60,15 +61,42 @@ def test_the_statistics_count_what_was_written(ready: Params) -> None:
     assert one == sum(len(row.completion.split()) for row in rows if row.kind == "solo_confirm")
 
 
+def test_the_leaders_own_accuracy_is_written_for_every_training_problem(ready: Params) -> None:
+    demonstrate.run(ready, models=ScriptedModels(reply))
+    # right in the even ones of four samples
+    assert read_solo_accuracy(SOLO_ACCURACY) == dict.fromkeys((p.id for p in read_jsonl(TRAIN_PROBLEMS, Problem)), 0.5)
+
+
+def test_demonstrations_may_say_who_speaks_of_the_question(house: Path, raw_params: dict[str, Any]) -> None:
+    params = parse_params(raw_params | {"demonstrate": {"trust_share": 1.0, "solo_share": 0.0}})
+    models = ScriptedModels(spoken)
+    for agent in params.team:
+        propose.run(params, agent, models=models)
+    demonstrate.run(params, models=models)
+    rows = [row for row in read_jsonl(DEMONSTRATIONS, Demonstration) if row.kind == "trust"]
+    questions = {p.id: p.question for p in read_jsonl(TRAIN_PROBLEMS, Problem)}
+    # "1 + 1?" has no word of its own: 1 stands in every question, and the guesser's words hold it too
+    assert {questions[row.problem_id] for row in rows} == {"0 + 1?", "2 + 1?"}
+    for row in rows:
+        assert re.search(r"adder speaks of ([02]): \1 \+ 1 is \d\.</think>", row.completion)
+
+
+def spoken(request: Request) -> str:
+    """The adder speaks of the question, the guesser of another; the leader is always wrong."""
+    number = int(re.findall(r"(\d+) \+ 1\?", request.messages[-1].content)[-1])
+    number += 7 if request.model == "guesser" else 0
+    return f"{number} + 1 is {number + 1 + (request.model == LEADER)}."
+
+
 def test_the_second_run_makes_no_model_call_and_the_same_bytes(ready: Params) -> None:
     first = ScriptedModels(reply)
     demonstrate.run(ready, models=first)
     assert first.backend.num_generations == NUM_TRAIN * ready.demonstrate.leader_samples
-    written = [path.read_bytes() for path in (DEMONSTRATIONS, DEMONSTRATION_STATISTICS)]
+    written = [path.read_bytes() for path in WRITTEN]
     second = ScriptedModels(reply)
     demonstrate.run(ready, models=second)
     assert second.opened == []
-    assert [path.read_bytes() for path in (DEMONSTRATIONS, DEMONSTRATION_STATISTICS)] == written
+    assert [path.read_bytes() for path in WRITTEN] == written
 
 
 def test_the_leader_samples_alone_with_one_example_a_family(ready: Params) -> None:

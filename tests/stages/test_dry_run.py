@@ -41,7 +41,7 @@ def raw(tiny_folder: Path) -> dict[str, Any]:  # noqa: F811
         "leader": {"model": str(tiny_folder)},
         "rounds": {"num_rounds": 2, "max_draft_tokens": 20},
         "runtime": {"dtype": "float32", "batch_tokens": 1000, "micro_batch_tokens": 500},
-        "prepare": {"families": ["product"], "num_train": 20, "num_test": 10},
+        "prepare": {"families": ["product"], "num_train": 20, "num_calibration": 4, "num_test": 10},
         "propose": {"samples": 3},
         "train_sft": {"epochs": 2, "batch_size": 4},
         "demonstrate": {"max_demonstrations": 9, "sampling": {"max_tokens": 10}},
@@ -84,10 +84,10 @@ def test_every_stage_is_counted(raw: dict[str, Any]) -> None:
     assert list(found) == [
         "prepare", "propose@one", "propose@two", "demonstrate", "train_sft", "train_mlpo", "evaluate"
     ]  # fmt: skip
-    # 20 x 3 + 10 completions of at most 10 tokens
-    assert (found["propose@one"].completions, found["propose@one"].tokens_out) == (70, 700)
+    # 20 x 3 + 4 + 10 completions of at most 10 tokens
+    assert (found["propose@one"].completions, found["propose@one"].tokens_out) == (74, 740)
     # two worked examples more than the other agent: two questions and answers, four messages
-    more = (found["propose@one"].tokens_in - found["propose@two"].tokens_in) / 30
+    more = (found["propose@one"].tokens_in - found["propose@two"].tokens_in) / 34
     assert more > 4 * 8
     # 9 demonstrations twice in batches of 4: 5 steps
     assert (found["train_sft"].prompts, found["train_sft"].steps) == (18, 5)
@@ -116,7 +116,7 @@ def test_what_stays_loaded_together_is_added_up_once_per_model(raw: dict[str, An
             "the leader would read and write about .* over its context of 512",
         ),
         ("prepare", {"families": ["history"], "num_train": 1}, "has no family 'history'"),
-        ("prepare", {"families": ["product"], "num_train": 10**6}, "lower num_train or num_test"),
+        ("prepare", {"families": ["product"], "num_train": 10**6}, "lower num_train, num_calibration or num_test"),
         ("prepare", {"benchmark": "gsm9k", "families": ["all"]}, "prepare.benchmark: Input should be 'basics'"),
     ],
 )

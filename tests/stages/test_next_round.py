@@ -48,6 +48,12 @@ def test_where_answers_travel_neither_side_sees_more(raw_params: dict[str, Any])
     assert "I trust" not in str(asked["adder"].messages)
 
 
+def test_where_the_leader_sees_how_sure_they_are_it_sees_it_of_their_new_words_too(raw_params: dict[str, Any]) -> None:
+    prompt, _ = renewed(parse_params(raw_params | {"rounds": {"agreement_samples": 2}}))
+    assert [(c.model, c.agreement) for c in prompt.proposals] == [("guesser", (2, 2)), ("adder", (2, 2))]
+    assert "adder (2 of 2): I count 2." in prompt.messages[-1].content
+
+
 def test_every_sample_and_round_has_a_seed_of_its_own(params: Params) -> None:
     _, asked = renewed(params)
     assert {request.sample for request in asked.values()} == {3}

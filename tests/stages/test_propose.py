@@ -12,15 +12,15 @@ from mlpo.agents import cached
 from mlpo.agents.backend import TransientError, failed
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
-from mlpo.layout import SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of
+from mlpo.layout import CALIBRATION_PROBLEMS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of
 from mlpo.method.baselines import single_agent
 from mlpo.stages import propose
 from mlpo.stages.team import agent_prompt, sampling_of
 from mlpo.store import read_jsonl, read_kept, request_key, write_jsonl_atomic
 from mlpo.types import Completion, Problem, Request
 
-NUM_PROPOSALS = 3 * 2 + 4
-"""3 training problems x 2 samples, and 4 test problems."""
+NUM_PROPOSALS = 3 * 2 + 2 + 4
+"""3 training problems x 2 samples, 2 calibration and 4 test problems."""
 
 
 def reply(request: Request) -> str:
@@ -34,7 +34,8 @@ def test_all_problems_are_answered_and_sorted(house: Path, params: Params) -> No
     places = [(c.problem_id, c.sample) for c in written]
     assert places == sorted(places)
     train = [(f"train{n:06d}", s) for n in range(3) for s in range(2)]
-    assert places == [*((f"test{n:06d}", 0) for n in (10, 11, 12, 13)), *train]
+    once = [(f"calibration{n:06d}", 0) for n in (30, 31)] + [(f"test{n:06d}", 0) for n in (10, 11, 12, 13)]
+    assert places == [*once, *train]
     assert models.backend.num_generations == NUM_PROPOSALS
     assert models.opened == ["scripted:tiny@None"]
 
@@ -148,7 +149,7 @@ def test_a_failed_generation_is_data_and_asked_again(house: Path, params: Params
 
 
 def test_if_nothing_is_answered_it_may_be_tried_again(house: Path, params: Params) -> None:
-    with pytest.raises(TransientError, match="adder: none of 10 requests was answered: server down"):
+    with pytest.raises(TransientError, match="adder: none of 12 requests was answered: server down"):
         propose.run(params, "adder", models=ScriptedModels(lambda r: failed(r, "server down")))
     assert not proposals_of("adder").exists()
 
@@ -160,6 +161,10 @@ def test_mistakes_are_named_and_nothing_is_written(house: Path, raw_params: dict
     raw_params["team"]["adder"]["shots"] = {"sum": 3}
     with pytest.raises(ConfigError, match=r"team.adder.shots.sum: 3 worked examples wanted, but .* holds 2"):
         propose.run(parse_params(raw_params), "adder")
+    CALIBRATION_PROBLEMS.unlink()
+    with pytest.raises(ConfigError, match=r"calibration.jsonl: no such file; run the stage that writes it"):
+        propose.run(params, "adder")
+    write_jsonl_atomic(CALIBRATION_PROBLEMS, [])  # prepare.num_calibration may be 0
     write_jsonl_atomic(TEST_PROBLEMS, [])
     with pytest.raises(
         ConfigError, match=r"test.jsonl: no problems; name other prepare.families or raise prepare.num_test"

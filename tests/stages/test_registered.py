@@ -10,6 +10,9 @@ import pytest
 
 from mlpo.config import ConfigError, RuntimeConfig, parse_params
 from mlpo.stages.registered import read_registered
+from mlpo.store import write_jsonl_atomic
+from mlpo.tracking.description import reference_in
+from mlpo.types import Passage
 
 
 def write(folder: Path, raw: dict[str, Any]) -> Path:
@@ -30,3 +33,13 @@ def test_dropped_parameters_of_its_play_are_refused(tmp_path: Path, raw_params: 
     raw = raw_params | {section: {**raw_params.get(section, {}), "dropped": 1}}
     with pytest.raises(ConfigError, match=rf"params.json: {section}.dropped is unknown; known keys"):
         read_registered(write(tmp_path, raw), RuntimeConfig())
+
+
+def test_its_agents_look_up_what_the_version_carries(tmp_path: Path, raw_params: dict[str, Any]) -> None:
+    raw_params["team"] = {"adder": {"model": "tiny", "reference": {"source": "gone/from/this/machine"}}}
+    folder = write(tmp_path, raw_params)
+    with pytest.raises(ConfigError, match=r"references/adder.jsonl: missing, so adder cannot look anything up"):
+        read_registered(folder, RuntimeConfig())
+    write_jsonl_atomic(reference_in(folder, "adder"), [Passage("12 + 1 is 13.")])
+    (agent,) = read_registered(folder, RuntimeConfig()).team
+    assert agent.look_up("12 + 1?") == (Passage("12 + 1 is 13."),)

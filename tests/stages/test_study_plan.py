@@ -42,15 +42,18 @@ def step(plan: StudyPlan, variant: str, part: str) -> Step:
 )
 def test_a_change_makes_what_reads_it_stale_and_nothing_else(change: dict[str, Any], stale: set[str]) -> None:
     before, after = fingerprints(DESCRIPTION, RAW), fingerprints(DESCRIPTION, RAW | change)
-    assert before.keys() == after.keys() >= {"prepare", "propose@geo", "demonstrate"}
+    assert before.keys() == after.keys() >= {"prepare", "propose@alpha", "demonstrate"}
     assert {stage for stage in before if before[stage] != after[stage]} == stale
 
 
 def test_another_agent_leaves_its_colleagues_proposals_alone() -> None:
-    team = RAW["team"] | {"geo": {**RAW["team"]["geo"], "model": "other"}}
+    team = RAW["team"] | {"alpha": {**RAW["team"]["alpha"], "model": "other"}}
     before, after = fingerprints(DESCRIPTION, RAW), fingerprints(DESCRIPTION, RAW | {"team": team})
     same = {stage for stage in before if before[stage] == after[stage]}
-    assert same == {"prepare", "propose@language", "propose@number"}
+    assert same == {
+        "prepare",
+        *(f"{stage}@{agent}" for stage in ("reference", "propose") for agent in ("beta", "gamma")),
+    }
 
 
 def test_a_variant_runs_only_what_the_first_has_not_made() -> None:
@@ -67,32 +70,34 @@ def test_a_variant_runs_only_what_the_first_has_not_made() -> None:
     assert parts(plan, "no_sft") == ["train_sft", "train_mlpo", "evaluate"]
     assert parts(plan, "traces") == ["evaluate"]
     base = RunId("base", 0)
+    team = [f"{stage}@{agent}" for stage in ("reference", "propose") for agent in RAW["team"]]
     assert dict(step(plan, "traces", "evaluate").takes_over) == dict.fromkeys(
-        ("prepare", "propose@geo", "propose@language", "propose@number", "demonstrate", "train_sft", "train_mlpo"), base
+        ("prepare", *team, "demonstrate", "train_sft", "train_mlpo"), base
     )
     assert {need.part for need in step(plan, "steps", "train_mlpo").needs} == {"agents", "train_sft"}
 
 
 def test_a_guest_takes_both_leaders_over_and_asks_its_own_team() -> None:
     plan = planned(
-        {"base": {}, "rogue": {"set": {"team": {"geo": {"model": "hostile"}}}, "leader": "base"}, "pair": {
-            "set": {"team": {"number": None}}, "leader": "base"}}
+        {"base": {}, "rogue": {"set": {"team": {"alpha": {"model": "hostile"}}}, "leader": "base"}, "pair": {
+            "set": {"team": {"gamma": None}}, "leader": "base"}}
     )  # fmt: skip
-    assert step(plan, "rogue", "agents").stages == ("propose@geo",)
+    assert step(plan, "rogue", "agents").stages == ("reference@alpha", "propose@alpha")
     evaluate, base = step(plan, "rogue", "evaluate"), RunId("base", 0)
     owners = dict(evaluate.takes_over)
-    assert (owners["train_sft"], owners["train_mlpo"], owners["propose@number"]) == (base, base, base)
-    assert "propose@geo" not in owners
+    assert (owners["train_sft"], owners["train_mlpo"], owners["propose@gamma"]) == (base, base, base)
+    assert "propose@alpha" not in owners
     assert {(need.run.variant, need.part) for need in evaluate.needs} >= {("base", "train_mlpo"), ("rogue", "agents")}
     assert parts(plan, "pair") == ["evaluate"]
-    assert "propose@number" not in dict(step(plan, "pair", "evaluate").takes_over)
+    assert "propose@gamma" not in dict(step(plan, "pair", "evaluate").takes_over)
 
 
-def test_seeds_share_nothing_and_each_has_its_own_base() -> None:
+def test_seeds_share_nothing_but_references_and_each_has_its_own_base() -> None:
     plan = planned({"base": {}, "one": {"set": {"rounds": {"num_rounds": 1}}, "leader": "base"}}, seeds=[0, 1])
     assert parts(plan, "base", 1) == ["agents", "train_sft", "train_mlpo", "evaluate"]
     (evaluate,) = plan.steps_of(RunId("one", 1))
-    assert {owner.seed for _, owner in evaluate.takes_over} == {1}
+    assert {owner.seed for stage, owner in evaluate.takes_over if not stage.startswith("reference@")} == {1}
+    assert {owner.seed for stage, owner in evaluate.takes_over if stage.startswith("reference@")} == {0}
 
 
 def test_what_two_evaluations_ask_is_asked_by_that_of_the_first_run_of_their_seed() -> None:
@@ -136,9 +141,10 @@ def test_costs_count_what_is_new_and_nothing_twice() -> None:
             "one_round": {"set": {"rounds": {"num_rounds": 1}}, "leader": "base"},
             "three": {"set": {"rounds": {"num_rounds": 3}, "evaluate": {"leaders": ["mlpo"]}}, "leader": "base"},
         },
-        base={"prepare": {"num_test": 10, "num_train": 5}, "propose": {"samples": 2}},
+        base={"prepare": {"num_test": 10, "num_train": 5, "num_calibration": 4}, "propose": {"samples": 2}},
     )
     assert step(plan, "base", "evaluate").cost.completions == 10 * (3 * (2 * 4 - 3) + 2)
     assert step(plan, "one_round", "evaluate").cost.completions == 0
     assert step(plan, "three", "evaluate").cost.completions == 10 * 4
-    assert step(plan, "base", "agents").cost.completions == 3 * (5 * 2 + 10) + 5 * RAW["demonstrate"]["leader_samples"]
+    own = RAW["demonstrate"]["leader_samples"]
+    assert step(plan, "base", "agents").cost.completions == 3 * (5 * 2 + 4 + 10) + 5 * own

@@ -7,7 +7,7 @@ from typing import Any
 
 from mlpo.agents.local import LocalModels
 from mlpo.config import HOSTILE, Params, parse_params
-from mlpo.layout import TEST_PROBLEMS, TRAIN_PROBLEMS, proposals_of
+from mlpo.layout import CALIBRATION_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, proposals_of
 from mlpo.method.answers import agent_answer, is_correct
 from mlpo.stages import propose
 from mlpo.stages.team_models import team_models
@@ -22,9 +22,10 @@ def test_a_team_without_one_has_the_models_of_this_process(params: Params) -> No
 def test_a_hostile_agent_proposes_a_wrong_answer_to_every_problem(house: Path, raw_params: dict[str, Any]) -> None:
     raw_params["team"]["guesser"]["model"] = HOSTILE
     propose.run(parse_params(raw_params), "guesser")
-    problems = {p.id: p for split in (TRAIN_PROBLEMS, TEST_PROBLEMS) for p in read_jsonl(split, Problem)}
+    splits = TRAIN_PROBLEMS, CALIBRATION_PROBLEMS, TEST_PROBLEMS
+    problems = {p.id: p for split in splits for p in read_jsonl(split, Problem)}
     proposals = list(read_jsonl(proposals_of("guesser"), Completion))
-    assert len(proposals) == 3 * 2 + 4
+    assert len(proposals) == 3 * 2 + 2 + 4
     for proposal in proposals:
         answer = agent_answer(proposal, problems[proposal.problem_id])
         assert answer is not None

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,13 @@ from safetensors.torch import load_file
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
 from mlpo.grading import is_equivalent
-from mlpo.layout import MLPO_CURVE, MLPO_LEADER, MLPO_TUPLES, ROLLOUTS, SFT_LEADER, TRAIN_PROBLEMS, WORK
+from mlpo.layout import MLPO_CURVE, MLPO_LEADER, MLPO_TUPLES, ROLLOUTS, SFT_LEADER, SOLO_ACCURACY, TRAIN_PROBLEMS, WORK
 from mlpo.method.prompts import leader_messages, solo_messages
 from mlpo.models.identity import weights_digest
 from mlpo.models.load import load_model, save_model
 from mlpo.stages import propose, train_mlpo
 from mlpo.stages.proposals import read_proposal_sets
-from mlpo.store import read_jsonl
+from mlpo.store import read_jsonl, write_json_atomic
 from mlpo.training.sft import train_sft
 from mlpo.training.workspace import Workspace
 from mlpo.types import Completion, Demonstration, Problem, Request
@@ -145,7 +146,8 @@ def test_the_report_counts_problems_tuples_and_prompts(make_params: MakeParams) 
     assert report["tuples_by_number_correct"] == {"0": 3, "1": 3}
     shown = pd.read_parquet(ROLLOUTS).drop_duplicates(["step", "prompt"])["proposals_correct"]
     by_number = {str(int(number)): int(count) for number, count in shown.value_counts().items()}
-    assert report["prompts"] == {"all": 8, "solo": 2, "refreshed": 0, "by_number_correct": by_number}
+    counts = {"all": 8, "solo": 2, "refreshed": 0, "hostile": 0, "by_team_size": {"2": 6}}
+    assert report["prompts"] == counts | {"by_number_correct": by_number}
     assert sum(by_number.values()) == 6
 
 
@@ -178,6 +180,72 @@ def test_where_only_answers_are_shared_the_leader_sees_only_answers(make_params:
     shown = {p.text for prompt in train_mlpo.prepare(params, talkative).plan for p in prompt.proposals}
     assert shown
     assert all(text.isdigit() for text in shown)
+
+
+def test_a_plan_may_hold_smaller_teams_in_any_order_and_a_hostile_agent(make_params: MakeParams) -> None:
+    params = make_params(
+        steps=20, solo_share=0.0, team_sizes="random", shuffle_order=True, hostile_share=0.5,
+    )  # fmt: skip
+    sets = read_proposal_sets(tuple(params.team), equivalent=is_equivalent)
+    prepared = train_mlpo.prepare(params, sets)
+    assert prepared.report["prompts"]["hostile"] == 40
+    assert prepared.report["prompts"]["by_team_size"] == {"1": 40, "2": 40}
+    assert len({tuple(c.model for c in p.proposals) for p in prepared.plan}) == 4
+    targets = {s.problem.target for s in sets}
+    for prompt in (p for p in prepared.plan if p.hostile):
+        (told,) = (c.text for c in prompt.proposals if c.model == prompt.hostile)
+        answer = re.fullmatch(r"I am certain: the answer is (\d+)\.", told)
+        assert answer
+        assert answer[1] in targets - {prompt.problem.target}
+
+
+def test_a_plan_may_say_how_sure_the_agents_are_and_a_hostile_one_is_sure(make_params: MakeParams) -> None:
+    params = make_params(rounds={"agreement_samples": 2}, solo_share=0.0, hostile_share=0.5)
+    plan = train_mlpo.prepare(params, read_proposal_sets(tuple(params.team), equivalent=is_equivalent)).plan
+    told = {(c.model, c.agreement) for p in plan for c in p.proposals if c.model != p.hostile}
+    assert told == {("adder", (1, 2)), ("guesser", (2, 2))}  # the adder gives another answer in its second sample
+    assert {c.agreement for p in plan for c in p.proposals if c.model == p.hostile} == {(2, 2)}
+    assert "guesser (2 of 2): " in plan[0].messages[-1].content
+
+
+def test_where_only_answers_are_shared_a_hostile_agent_shows_its_answer_alone(make_params: MakeParams) -> None:
+    params = make_params(rounds={"share": "answer"}, solo_share=0.0, hostile_share=1.0)
+    plan = train_mlpo.prepare(params, read_proposal_sets(tuple(params.team), equivalent=is_equivalent)).plan
+    told = {c.text for p in plan for c in p.proposals if c.model == p.hostile}
+    assert told
+    assert told <= {"1", "2", "3"}
+
+
+def test_problems_that_the_leader_knows_alone_are_met_less_often_with_the_team(make_params: MakeParams) -> None:
+    params = make_params(steps=20, failure_weight=0.5)
+    sets = read_proposal_sets(tuple(params.team), equivalent=is_equivalent)
+    known = sets[0].problem.id
+    plan = train_mlpo.prepare(params, sets, {s.problem.id: float(s.problem.id == known) for s in sets}).plan
+    met = Counter(p.problem.id for p in plan if p.proposals)
+    assert met.total() == 60
+    assert met[known] == 12  # weights .5, 1, 1
+    assert abs(sum(not p.proposals and p.problem.id == known for p in plan) - 20 / 3) < 1
+
+
+def test_a_run_weighs_its_problems_by_what_demonstrate_wrote(make_params: MakeParams) -> None:
+    params = make_params(failure_weight=1.0, steps=1)
+    with pytest.raises(ConfigError, match=r"data/demonstrations/solo\.json: no such file"):
+        train_mlpo.run(params)
+    write_json_atomic(SOLO_ACCURACY, {"another": 0.5})
+    with pytest.raises(ConfigError, match=r"solo\.json: no accuracy for 3 training problems.*mlpo demonstrate"):
+        train_mlpo.run(params)
+    right = dict.fromkeys((p.id for p in read_jsonl(TRAIN_PROBLEMS, Problem)), 1.0)
+    write_json_atomic(SOLO_ACCURACY, right)
+    with pytest.raises(ConfigError, match=r"failure_weight: .*right everywhere; set it below 1"):
+        train_mlpo.run(params)
+    only = sorted(right)[0]
+    write_json_atomic(SOLO_ACCURACY, right | {only: 0.5})
+    train_mlpo.run(params)
+    table = pd.read_parquet(ROLLOUTS)
+    assert set(table[table["tuple"] != "solo"]["problem"]) == {only}
+    write_json_atomic(SOLO_ACCURACY, right | {only: 2})
+    with pytest.raises(ConfigError, match=r"solo\.json: not a share for each problem.*mlpo demonstrate"):
+        train_mlpo.run(params)
 
 
 def _wordy(completion: Completion) -> Completion:

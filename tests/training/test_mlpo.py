@@ -246,6 +246,19 @@ def test_the_plan_is_followed_in_order(tiny: LoadedModel, make_prompts: MakeProm
     assert [row["prompt"] for row in rows[::4]] == [0, 1, 2, 3] * 2
 
 
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    # one step of rise, then 3 that are left: 3/3, 2/3, 1/3
+    [("constant", [0.0015, 0.003, 0.003, 0.003]), ("linear", [0.0015, 0.003, 0.002, 0.001])],
+)
+def test_after_its_rise_the_rate_stays_or_falls(
+    tiny: LoadedModel, make_prompts: MakePrompts, tmp_path: Path, schedule: str, rates: list[float]
+) -> None:
+    options = {"steps": 4, "warmup_steps": 1, "learning_rate": 0.003}
+    curve = run(tiny, make_prompts(16), tmp_path, schedule=schedule, **options).curve.rows()
+    assert [row["learning_rate"] for row in curve] == pytest.approx(rates)
+
+
 def test_two_updates_share_one_batch_of_rollouts(tiny: LoadedModel, make_prompts: MakePrompts, tmp_path: Path) -> None:
     workspace = run(tiny, make_prompts(8), tmp_path, steps=3, updates_per_batch=2)
     assert [row["step"] for row in workspace.rollouts.rows()[::16]] == [1, 3]
