@@ -27,10 +27,10 @@ class RoundsConfig(Section):
     """What travels between leader and agents: whole texts, or parsed answers only."""
     early_stop: bool = False
     """Stop when two rounds in a row give the same leader answer and all agents agree."""
-    keep_asking: Literal["always", "while_unsure"] = Field("always", alias="continue")
-    """while_unsure: another round only where the leader's draft is too unsure; the surest of its answers is given."""
     agreement_samples: int = Field(1, ge=1, le=64)
     """Samples an agent draws a round; above 1 the leader is told how many agree: "2 of 3" (arXiv:2203.11171)."""
+    keep_asking: Literal["always", "while_unsure"] = Field("always", alias="continue")
+    """while_unsure: another round only where the leader's draft is too unsure; the surest of its answers is given."""
     max_draft_tokens: int = Field(48, ge=1)
     """Longest leader completion, tokens."""
 

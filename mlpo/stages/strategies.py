@@ -37,11 +37,12 @@ def contests(
     """Everything `evaluate` runs, leader by leader, but what needs to know first what the leader spent.
 
     Args:
+        routing: what the routers know.
         policy: when the trained leader is unsure; None if it does not ask by that, or nothing is played.
     """
     untrained = _untrained(params, team, sets) | rivals(params, team, sets)
     sft = _trained(params, team, "sft_leader") | pooled(params, team, "sft_pooled_documents")
-    mlpo = _trained(params, team, LEADER) | routers(params, team, routing) | _selective(params, team, policy)
+    mlpo = _trained(params, team, LEADER) | _selective(params, team, policy) | routers(params, team, routing)
     trained = {"sft": Contest(str(SFT_LEADER), None, sft), "mlpo": Contest(str(MLPO_LEADER), None, mlpo)}
     return [
         Contest(None, None, _without_leader(params, team)),
