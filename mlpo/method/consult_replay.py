@@ -14,7 +14,7 @@ from mlpo.method.confidence import Signal
 from mlpo.method.consult import ConsultPolicy, signal_of
 from mlpo.method.consult_curve import Attempt
 from mlpo.method.metrics import Graded
-from mlpo.types import Completion
+from mlpo.types import LEADER, Completion
 
 
 class Measured(NamedTuple):
@@ -49,16 +49,26 @@ def joined(solo: Graded, team: Graded) -> Graded:
 
 
 def measured(graded: Graded, signal: Signal = "entropy") -> tuple[Measured, ...]:
-    """The trail of a transcript that begins with the answer alone; each round has its share of the further samples."""
-    transcript = graded.transcript
-    each = len(transcript.extra) // max(len(transcript.rounds), 1)
+    """The trail of a transcript that begins with the answer alone.
+
+    Its further samples belong to its rounds in equal parts: the leader's to all of them, the agents' to those that ask.
+    """
+    rounds, extra = graded.transcript.rounds, graded.transcript.extra
+    of_leader = iter(_in_parts([c for c in extra if c.model == LEADER], len(rounds)))
+    of_agents = iter(_in_parts([c for c in extra if c.model != LEADER], sum(bool(r.proposals) for r in rounds)))
     trail = []
-    for place, (played, correct) in enumerate(zip(transcript.rounds, graded.rounds_correct, strict=True)):
-        samples = transcript.extra[place * each : (place + 1) * each]
+    for played, correct in zip(rounds, graded.rounds_correct, strict=True):
+        samples = next(of_leader)
         spent = [*played.proposals, *([played.draft] if played.draft else []), *samples]
+        spent += next(of_agents) if played.proposals else ()
         shown = signal_of(signal, played, samples, graded.problem)
         trail.append(Measured(shown, played.answer is not None, correct, tokens_of(spent), len(spent)))
     return tuple(trail)
+
+
+def _in_parts(completions: Sequence[Completion], num: int) -> list[Sequence[Completion]]:
+    each = len(completions) // max(num, 1)
+    return [completions[place * each : (place + 1) * each] for place in range(num)]
 
 
 def attempts(trail: MeasuredTrail, policy: ConsultPolicy) -> tuple[Attempt, ...]:

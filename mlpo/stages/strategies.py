@@ -70,10 +70,7 @@ def team_strategy(params: Params, team: Sequence[AgentPrompt]) -> Callable[..., 
         early_stop=params.rounds.early_stop,
         seed=params.seed,
     )
-    samples = params.rounds.agreement_samples
-    if samples == 1:
-        return rounds
-    return lambda problem, **options: with_agreement(rounds(problem, **options), problem, samples)
+    return _told_how_sure(params, rounds)
 
 
 def consult_strategy(
@@ -94,7 +91,7 @@ def consult_strategy(
         params.rounds.share,
         params.rounds.early_stop,
     )
-    return partial(
+    rounds = partial(
         consult,
         rules=replace(rules, **changed),
         policy=policy,
@@ -102,6 +99,7 @@ def consult_strategy(
         keep_asking=params.rounds.keep_asking,
         name=name,
     )
+    return _told_how_sure(params, rounds)
 
 
 def measuring_strategy(params: Params, team: Sequence[AgentPrompt]) -> Callable[[Problem], StrategyRun]:
@@ -113,6 +111,14 @@ def measuring_strategy(params: Params, team: Sequence[AgentPrompt]) -> Callable[
         }
     )
     return consult_strategy(never_sure, team, measuring(params.consult.samples))
+
+
+def _told_how_sure(params: Params, rounds: Callable[..., StrategyRun]) -> Callable[..., StrategyRun]:
+    """Rounds whose leader is told how sure each agent is, if the parameters want that."""
+    samples = params.rounds.agreement_samples
+    if samples == 1:
+        return rounds
+    return lambda problem, **options: with_agreement(rounds(problem, **options), problem, samples)
 
 
 def _without_leader(params: Params, team: Sequence[AgentPrompt]) -> dict[str, Entrant]:
@@ -162,6 +168,6 @@ def _selective(params: Params, team: Sequence[AgentPrompt], policy: ConsultPolic
     if not params.is_selective:
         return {}
     alone = params.consult.when == "unsure"
-    answers = (params.rounds.num_rounds + alone) * (1 + params.consult.samples)
-    generations = answers + params.rounds.num_rounds * len(team)
-    return {CONSULT: Entrant(consult_strategy(params, team, policy), generations)}
+    drafts = (params.rounds.num_rounds + alone) * (1 + params.consult.samples)
+    proposals = params.rounds.num_rounds * len(team) * params.rounds.agreement_samples
+    return {CONSULT: Entrant(consult_strategy(params, team, policy), drafts + proposals)}

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from mlpo.method.agreement import with_agreement
 from mlpo.method.baselines import solo_leader
 from mlpo.method.confidence import ConfidenceMap
 from mlpo.method.consult import ConsultPolicy, KeepAsking, When, consult, measuring
@@ -163,6 +164,16 @@ def test_agreement_of_further_samples_is_asked_for_beside_each_answer() -> None:
     assert (transcript.answer, len(transcript.extra)) == ("6", 4)
     trail = measured(grade(transcript, SUM), "agreement")
     assert [(m.signal, m.correct, m.generations) for m in trail] == [(0.5, True, 3), (1.0, False, 6)]
+
+
+def test_what_agents_are_asked_again_is_paid_for_in_its_round() -> None:
+    # how sure each agent is: 3 samples of each of 3 agents; the leader draws 2 further samples of each answer
+    run = with_agreement(consult(SUM, rules=RULES, policy=measuring(2)), SUM, 3)
+    transcript, _ = play(run, answers(*[("5", None)] * 9))
+    trail = measured(grade(transcript, SUM), "agreement")
+    assert [m.generations for m in trail] == [3, 12, 12]
+    assert sum(m.tokens for m in trail) == 13 * len(transcript.completions)
+    assert [m.signal for m in trail] == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(("when", "keep_asking"), [("unsure", "always"), ("always", "while_unsure")])
