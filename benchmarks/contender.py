@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from mlpo.models.load import LoadedModel, choose_device, choose_dtype, embedded_folder, load_model
+from mlpo.models.embedded import embedded_folder
+from mlpo.models.load import LoadedModel, choose_device, choose_dtype, load_model
 
 Work = Callable[[], tuple[int, float]]
 """One repeat; returns the tokens it drew or learned from, and its seconds."""
@@ -36,6 +37,7 @@ def their_model(device: str, *, train: bool) -> LoadedModel:
 def _endless(tokenizer: Any, model: Any) -> Any:
     tokenizer.eos_token = NEVER_DRAWN
     tokenizer.pad_token = NEVER_DRAWN
+    tokenizer.chat_template = tokenizer.chat_template.replace("<|im_end|>", "")  # it would end a completion
     model.generation_config.eos_token_id = model.config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return tokenizer

@@ -19,6 +19,8 @@ SOLO_ACCURACY = Path("data/demonstrations/solo.json")
 """Training problem -> share of the untrained leader's samples without a team that are right."""
 SFT_LEADER = Path("data/leaders/sft")
 MLPO_LEADER = Path("data/leaders/mlpo")
+ROUTING = Path("data/leaders/routing.json")
+CONSULT_POLICY = Path("data/leaders/consult.json")
 SFT_CURVE = Path("data/training/train_sft.csv")
 MLPO_CURVE = Path("data/training/train_mlpo.csv")
 MLPO_TUPLES = Path("data/training/tuples.json")

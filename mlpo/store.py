@@ -35,13 +35,15 @@ SYNC_SECONDS = 1.0
 def request_key(identity: str, request: Request) -> str:
     """The content key of a completion: sha256 of model identity, messages, sampling, seed and sample index.
 
-    Agent names and problem ids are left out: whoever asks one model the same thing gets the same completion.
+    Agent names and problem ids are left out: whoever asks one model the same thing gets the same completion. Who wants
+    an entropy asks something else: a completion that was kept without one does not answer it.
     """
     sampling = request.sampling
+    drawn = [float(sampling.temperature), float(sampling.top_p), sampling.max_tokens, list(sampling.stop)]
     content = [
         identity,
         [[m.role, m.content] for m in request.messages],
-        [float(sampling.temperature), float(sampling.top_p), sampling.max_tokens, list(sampling.stop)],
+        [*drawn, "entropy"] if sampling.tells_entropy else drawn,
         request.seed,
         request.sample,
     ]

@@ -12,6 +12,8 @@ FinishReason = Literal["stop", "length", "error"]
 
 LEADER = "leader"
 """The model name under which every strategy asks for the leader; any other name is an agent of the team."""
+ENTROPY_PLACES = 4
+"""Decimal places of `Completion.entropy`: further ones are a model's rounding errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,13 @@ class Sampling:
     max_tokens: int = 64
     stop: tuple[str, ...] = ()
     """The completion ends before the first of these strings."""
+    entropy: bool = False
+    """Say how unsure the model was: `Completion.entropy`. Of a greedy completion alone."""
+
+    @property
+    def tells_entropy(self) -> bool:
+        """Whether the completion is to come with its entropy."""
+        return self.entropy and self.temperature == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,8 @@ class Completion:
     """What the model was shown beside the question."""
     agreement: tuple[int, int] | None = None
     """How many of how many samples of the model give this answer; None where it was asked once."""
+    entropy: float | None = None
+    """Mean entropy of the token distributions along a greedy text, at temperature 1, nats; None where not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -138,6 +139,33 @@ def test_another_model_has_another_key() -> None:
 
 def test_names_do_not_change_the_key() -> None:
     assert request_key("embedded@0", replace(REQUEST, model="other", problem_id="p9")) == KEY
+
+
+def test_who_wants_an_entropy_asks_for_something_else_than_who_does_not() -> None:
+    greedy = replace(REQUEST, sampling=Sampling(temperature=0.0))
+    wanted = replace(greedy, sampling=Sampling(temperature=0.0, entropy=True))
+    assert request_key("m", greedy) != request_key("m", wanted)
+    # the key of a store that knew no entropies: sha256 of identity, messages, four numbers of sampling, seed, sample
+    messages = [["system", "Be brief."], ["user", "Capital of Peru?"]]
+    content = json.dumps(["m", messages, [0.0, 1.0, 64, []], 3, 0])
+    assert request_key("m", greedy) == hashlib.sha256(content.encode()).hexdigest()
+    # a sampled one has no entropy, whoever asks for it
+    assert request_key("m", replace(REQUEST, sampling=replace(REQUEST.sampling, entropy=True))) == request_key(
+        "m", REQUEST
+    )
+
+
+def test_an_entropy_is_kept_and_a_line_without_one_is_read(tmp_path: Path) -> None:
+    unsure = replace(COMPLETION, entropy=0.4711)
+    path = tmp_path / "store.jsonl"
+    with CompletionStore(path) as store:
+        store[KEY] = unsure
+    old = json.loads(path.read_text())
+    del old["entropy"]
+    with path.open("a") as file:
+        file.write(json.dumps(old | {"key": numbered_key(1)}) + "\n")
+    with CompletionStore(path) as store:
+        assert (store[KEY], store[numbered_key(1)]) == (unsure, COMPLETION)
 
 
 def test_temperature_one_is_one_however_it_is_written() -> None:

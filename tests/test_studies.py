@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from mlpo.benchmarks import BENCHMARKS
 from mlpo.config import ConfigError
+from mlpo.stages.prepare import draw_splits
 from mlpo.stages.study_plan import check_comparable, plan_study
 from mlpo.studies import STUDIES, Comparison, load_study, study_names, variant_params
 
@@ -55,6 +57,16 @@ def test_a_shipped_study_is_legal_and_compares_like_with_like(name: str) -> None
     study = load_study(ROOT, name)
     check_comparable(plan_study(ROOT, study), study)
     assert all(variant.about for variant in study.variants.values())
+
+
+@pytest.mark.parametrize("name", study_names(ROOT))
+def test_a_shipped_study_draws_its_problems_for_every_seed(name: str) -> None:
+    study = load_study(ROOT, name)
+    configs = {variant_params(ROOT, study, variant, 0).prepare for variant in study.variants}
+    for config in configs:
+        pools = BENCHMARKS[config.benchmark].load(config)
+        for seed in range(2):
+            assert len(draw_splits(pools, config, seed).test) == config.num_test
 
 
 def test_a_variant_is_the_base_with_its_own_changes_and_the_seed(root: Path) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import email.utils
+import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import httpx
@@ -14,12 +15,14 @@ from pydantic import BaseModel, BeforeValidator, Field, NonNegativeInt, Validati
 from mlpo.agents.urls import TroubleError
 from mlpo.config import ConfigError
 from mlpo.models.template import defused
-from mlpo.types import FinishReason, Request
+from mlpo.types import ENTROPY_PLACES, FinishReason, Request
 
 MAY_PASS = frozenset({408, 409, 425, 429})
 """Client errors that are the moment's, not the request's; and every 5xx."""
 MAX_REASON = 300
 """Characters of a server's words in an error message."""
+TOP_LOGPROBS = 20
+"""Most likely tokens told at each place: the most that vLLM and OpenAI tell."""
 SECRET_LENGTH = 16
 """Characters from which a key stands in no answer by chance; placeholders such as "none" are shorter."""
 
@@ -51,8 +54,21 @@ class _Message(BaseModel):
     content: Annotated[str | None, BeforeValidator(_joined)] = None
 
 
+class _Likely(BaseModel):
+    logprob: float
+
+
+class _Token(_Likely):
+    top_logprobs: list[_Likely] | None = None
+
+
+class _Logprobs(BaseModel):
+    content: list[_Token] | None = None
+
+
 class _Choice(BaseModel):
     message: _Message
+    logprobs: _Logprobs | None = None
     finish_reason: str | None = None
     """Null where a server does not say."""
 
@@ -77,10 +93,27 @@ class Reply(BaseModel):
         reason = self.choices[place].finish_reason
         return "stop" if reason in ("stop", None) else "length" if reason == "length" else "error"
 
+    def entropy(self, place: int) -> float | None:
+        """Mean entropy over the completion's tokens, nats; None where the server told no log-probabilities.
+
+        H of a token is that of its most likely alternatives and of one more outcome with the rest of the mass: a lower
+        bound, off by the entropy inside that rest.
+        """
+        told = self.choices[place].logprobs
+        tokens = [token.top_logprobs or [token] for token in (told and told.content) or ()]
+        if not tokens:
+            return None
+        return round(sum(map(_entropy, tokens)) / len(tokens), ENTROPY_PLACES)
+
     def completion_tokens(self, place: int) -> int:
         """The completion's share of the tokens, which servers report in one sum: equal, odd ones to the first."""
         share, rest = divmod(self.usage.completion_tokens, len(self.choices))
         return share + (rest if place == 0 else 0)
+
+
+def _entropy(outcomes: Sequence[_Likely]) -> float:
+    probs = [math.exp(outcome.logprob) for outcome in outcomes]
+    return -sum(p * math.log(p) for p in (*probs, 1 - sum(probs)) if p > 0)
 
 
 def body_of(request: Request, model: str, num_samples: int, extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,6 +132,7 @@ def body_of(request: Request, model: str, num_samples: int, extra: Mapping[str, 
     }
     body |= {"stop": list(sampling.stop)} if sampling.stop else {}
     body |= {"n": num_samples} if num_samples > 1 else {}
+    body |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS} if sampling.tells_entropy else {}
     return {name: value for name, value in (body | dict(extra)).items() if value is not None}
 
 

@@ -10,8 +10,9 @@ from transformers import AutoTokenizer
 
 from mlpo.agents.backend import Backend, OnAnswer, OnText
 from mlpo.config import ConfigError, RuntimeConfig
-from mlpo.models.identity import EMBEDDED, Quantization, model_identity
-from mlpo.models.load import LoadedModel, embedded_folder, load_model
+from mlpo.models.embedded import model_source
+from mlpo.models.identity import Quantization, model_identity
+from mlpo.models.load import LoadedModel, load_model
 from mlpo.models.sample import Draw, Drawn, sample_tokens
 from mlpo.models.template import render
 from mlpo.types import Completion, Message, Request
@@ -42,8 +43,7 @@ class LocalModels:
 
     def token_counter(self, model: str, revision: str | None) -> Callable[[Sequence[Message], str], tuple[int, int]]:
         """Counts with the model's own tokenizer; no weights are loaded."""
-        source = str(embedded_folder()) if model == EMBEDDED else model
-        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
+        tokenizer = AutoTokenizer.from_pretrained(model_source(model), revision=revision)
         return lambda messages, completion: (
             len(render(tokenizer, messages)),
             len(tokenizer.encode(completion, add_special_tokens=False)),
@@ -132,4 +132,5 @@ def _completion(request: Request, draw: Draw, drawn: Drawn) -> Completion:
         completion_tokens=len(drawn.token_ids),
         sample=request.sample,
         passages=request.passages,
+        entropy=drawn.entropy,
     )

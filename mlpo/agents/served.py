@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from mlpo.agents.backend import Backend
 from mlpo.agents.server import ServerBackend
 from mlpo.agents.vllm import VllmBackend
 from mlpo.config import ConfigError, ServerConfig, check_urls, digest
-from mlpo.models.identity import EMBEDDED, model_identity
-from mlpo.models.load import embedded_folder
+from mlpo.models.embedded import model_source
+from mlpo.models.ends import named_end_token_ids
+from mlpo.models.identity import model_identity
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,13 @@ class ServedModels:
         """
         if self.config.serve is None:
             return ServerBackend(model, server_urls(self.config), self.config)
-        source = str(embedded_folder()) if model == EMBEDDED else model
-        return VllmBackend(model, source, revision, self.config)
+        source = model_source(model)
+        return VllmBackend(model, source, revision, self._stopping_at(named_end_token_ids(source, revision)))
+
+    def _stopping_at(self, ends: Collection[int]) -> ServerConfig:
+        """vLLM is told not to look into a model's generation config, and so knows the tokenizer's end token alone."""
+        body = ({"stop_token_ids": sorted(ends)} if ends else {}) | self.config.extra_body
+        return self.config.model_copy(update={"extra_body": body})
 
 
 def server_urls(config: ServerConfig) -> tuple[str, ...]:

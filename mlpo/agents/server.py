@@ -10,6 +10,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
@@ -56,6 +57,8 @@ class ServerBackend:
         self._pool = UrlPool(urls)
         self._tls = httpx.create_ssl_context()  # slow to make, so made once
         self._samples = config.samples_per_request
+        self._tell_entropy = True
+        """Whether log-probabilities may be asked for."""
         self._answered = 0.0
         """When a server last answered anything, on the monotonic clock."""
         self._heard = 0.0
@@ -116,12 +119,16 @@ class ServerBackend:
         while call.waiting:
             places = call.next_group(self._samples)
             request = call.requests[places[0]]
+            if places[0] in call.plain or not self._tell_entropy:
+                request = replace(request, sampling=replace(request.sampling, entropy=False))
             try:
                 reply = await self._ask(client, request, len(places))
             except RefusedError as refusal:
                 self._heard = time.monotonic()
                 if len(places) > 1:
                     call.put_back_alone(places)  # perhaps it is n that is refused
+                elif request.sampling.tells_entropy:
+                    call.put_back_plain(places[0])  # or log-probabilities
                 else:
                     self._refuse(call, places[0], refusal)
             except TimeoutError as error:
@@ -130,6 +137,8 @@ class ServerBackend:
             else:
                 if places[0] in call.alone:
                     self._samples = 1  # it was
+                if places[0] in call.plain:
+                    self._tell_entropy = False  # they were
                 call.put_back(places[len(reply.choices) :])  # a server may give fewer samples than asked for
                 for choice, place in enumerate(places[: len(reply.choices)]):
                     call.answer(place, _completion(call.requests[place], reply, choice))
@@ -203,6 +212,8 @@ class _Call:
         """The last refused one's reason."""
         self.alone: set[int] = set()
         """Places refused together with others, asked one at a time since."""
+        self.plain: set[int] = set()
+        """Places refused with log-probabilities, asked without since."""
         self._on_answer = on_answer
         alike: dict[object, list[int]] = {}
         for place, request in enumerate(requests):
@@ -226,6 +237,11 @@ class _Call:
         """They wait again, at the front, each for a request of its own."""
         self.alone.update(places)
         self.waiting.extendleft([place] for place in reversed(places))
+
+    def put_back_plain(self, place: int) -> None:
+        """It waits again, at the front, to be asked without log-probabilities."""
+        self.plain.add(place)
+        self.waiting.appendleft([place])
 
     def refuse(self, place: int, reason: str) -> None:
         """This place will never have an answer."""
@@ -270,6 +286,7 @@ def _completion(request: Request, reply: Reply, choice: int) -> Completion:
         completion_tokens=reply.completion_tokens(choice),
         sample=request.sample,
         passages=request.passages,
+        entropy=reply.entropy(choice),
     )
 
 

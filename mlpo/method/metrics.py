@@ -22,6 +22,9 @@
          "mcnemar_p": McNemar's exact p, "holm_p": the same, corrected by Holm for the family of rivals: every strategy
                       but the oracle, the single agents represented by the best one; others have none}},
      "best_single": the agent that was best on training problems,
+     "headroom": added by the stage: {<leader played alone too>: see `headroom_metrics` in mlpo/method/headroom.py},
+     "by_holders": added by the stage: {<strategy>: {"0" and up, the agents that hold the fact: {"accuracy", "n"}}}; the
+                   inner one is {} where nobody knows who holds what,
      "dead_agents": added by the stage, {} unless evaluation went on without an agent: {<agent>: {
          "missing": answers it did not give, "of": answers wanted of it by all strategies, "reason": its server's end}}}
 

@@ -12,9 +12,10 @@ Agents never see each other, and the leader never sees its former drafts (arXiv:
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Literal
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from mlpo.method.answers import Reading, agent_answer, leader_answer
 from mlpo.method.prompts import AgentPrompt, agent_messages, leader_messages
@@ -23,6 +24,8 @@ from mlpo.types import LEADER, Completion, Message, Problem, Request, Round, Sam
 
 Share = Literal["reasoning", "answer"]
 """What travels between leader and agents: whole texts, or parsed answers only."""
+SAMPLE_TEMPERATURE, SAMPLE_TOP_P = 0.7, 0.95
+"""Of a draft's further samples: those of self-consistency (arXiv:2203.11171, section 3.1)."""
 
 
 def order_of(problem_id: str, names: Sequence[str], seed: int) -> tuple[str, ...]:
@@ -67,6 +70,59 @@ def leader_request(
     return Request(problem.id, LEADER, whole, sampling, request_seed, sample)
 
 
+@dataclass(frozen=True, slots=True)
+class RoundRules:
+    """Who takes part in the rounds, and how they go.
+
+    Raises:
+        ValueError: no agents, two of one name, or no rounds.
+    """
+
+    team: tuple[AgentPrompt, ...]
+    sampling: Mapping[str, Sampling]
+    leader_sampling: Sampling
+    num_rounds: int
+    seed: int
+    share: Share = "reasoning"
+    early_stop: bool = False
+    """End after a round in which the leader repeats its last answer and every agent gives it too."""
+    examples: tuple[Message, ...] = ()
+    lenient: bool = False
+    num_samples: int = 0
+    """Further samples of every draft, whose agreement says how sure it is."""
+
+    def __post_init__(self) -> None:
+        """Refuse rounds that nobody can play."""
+        names = [agent.name for agent in self.team]
+        if not names or len(set(names)) < len(names) or self.num_rounds < 1:
+            raise ValueError(
+                "a leader needs agents of different names and at least 1 round, "
+                f"got agents {names} and {self.num_rounds} rounds"
+            )
+
+    def ordered(self, problem: Problem) -> list[AgentPrompt]:
+        """The team as the leader is shown it."""
+        agents = {agent.name: agent for agent in self.team}
+        return [agents[name] for name in order_of(problem.id, tuple(agents), self.seed)]
+
+
+class Heard(NamedTuple):
+    """What the agents hear of the round before."""
+
+    previous: Mapping[str, str] = MappingProxyType({})
+    """Agent -> its own last proposal."""
+    draft: str | None = None
+
+
+class Played(NamedTuple):
+    """A round, how its draft was read, its draft's further samples, and what the next round hears of it."""
+
+    round: Round
+    reading: Reading
+    samples: tuple[Completion, ...]
+    heard: Heard
+
+
 def leader_rounds(
     problem: Problem,
     *,
@@ -88,30 +144,67 @@ def leader_rounds(
     Raises:
         ValueError: no agents, two of one name, or no rounds.
     """
-    agents = {agent.name: agent for agent in team}
-    if not agents or len(agents) != len(team) or num_rounds < 1:
-        got = f"agents {[agent.name for agent in team]} and {num_rounds} rounds"
-        raise ValueError(f"{name}: needs agents of different names and at least 1 round, got {got}")
-    ordered = [agents[agent_name] for agent_name in order_of(problem.id, tuple(agents), seed)]
-    previous: dict[str, str] = {}
-    draft: str | None = None
+    players = (tuple(team), sampling, leader_sampling)
+    rules = RoundRules(*players, num_rounds, seed, share, early_stop, examples=examples, lenient=lenient)
+    heard = Heard()
     rounds: list[Round] = []
     reading = Reading(None)
     for t in range(num_rounds):
-        proposals = yield [
-            agent_request(problem, a, sampling[a.name], seed, round_index=t, previous=previous.get(a.name), draft=draft)
-            for a in ordered
-        ]
-        seen = shown(problem, proposals, share)
-        previous |= {c.model: c.text for c in seen if c.finish_reason != "error"}
-        messages = leader_messages(problem, seen)
-        drafts = yield [leader_request(problem, messages, leader_sampling, seed, round_index=t, examples=examples)]
-        reading = leader_answer(drafts[0], problem, lenient=lenient)
-        draft = shared(drafts[0], reading.answer, share).text or None
-        rounds.append(Round(tuple(proposals), drafts[0], reading.answer))
-        if early_stop and _settled(rounds, problem):
+        played, reading, _, heard = yield from one_round(problem, rules, heard, t)
+        rounds.append(played)
+        if early_stop and settled(rounds, problem):
             break
     return Transcript(problem.id, name, tuple(rounds), reading.answer, lenient=reading.lenient)
+
+
+def one_round(
+    problem: Problem, rules: RoundRules, heard: Heard, round_index: int
+) -> Generator[list[Request], list[Completion], Played]:
+    """Every agent proposes, the leader drafts: K + 1 generations, and the draft's further samples."""
+    proposals = yield [
+        agent_request(
+            problem,
+            agent,
+            rules.sampling[agent.name],
+            rules.seed,
+            round_index=round_index,
+            previous=heard.previous.get(agent.name),
+            draft=heard.draft,
+        )
+        for agent in rules.ordered(problem)
+    ]
+    seen = shown(problem, proposals, rules.share)
+    previous = {**heard.previous, **{c.model: c.text for c in seen if c.finish_reason != "error"}}
+    draft, *samples = yield draft_requests(
+        problem, leader_messages(problem, seen), rules, round_index=round_index, examples=rules.examples
+    )
+    reading = leader_answer(draft, problem, lenient=rules.lenient)
+    told = shared(draft, reading.answer, rules.share).text or None
+    return Played(Round(tuple(proposals), draft, reading.answer), reading, tuple(samples), Heard(previous, told))
+
+
+def draft_requests(
+    problem: Problem,
+    messages: tuple[Message, ...],
+    rules: RoundRules,
+    *,
+    round_index: int = 0,
+    examples: tuple[Message, ...] = (),
+) -> list[Request]:
+    """The leader's draft, and the further samples that are wanted of it."""
+    further = replace(rules.leader_sampling, temperature=SAMPLE_TEMPERATURE, top_p=SAMPLE_TOP_P)
+    return [
+        leader_request(
+            problem,
+            messages,
+            further if sample else rules.leader_sampling,
+            rules.seed,
+            round_index=round_index,
+            sample=sample,
+            examples=examples,
+        )
+        for sample in range(1 + rules.num_samples)
+    ]
 
 
 def shared(completion: Completion, answer: str | None, share: Share) -> Completion:
@@ -124,7 +217,7 @@ def shown(problem: Problem, proposals: Sequence[Completion], share: Share) -> tu
     return tuple(shared(c, agent_answer(c, problem), share) for c in proposals)
 
 
-def _settled(rounds: Sequence[Round], problem: Problem) -> bool:
+def settled(rounds: Sequence[Round], problem: Problem) -> bool:
     """Did the leader give the same answer twice in a row, and did every agent of the last round give it too?"""
     if len(rounds) < 2 or rounds[-1].answer is None or rounds[-1].answer != rounds[-2].answer:
         return False

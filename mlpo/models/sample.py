@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 
 from mlpo.models.attention import SharedKeys, layer_masks
-from mlpo.models.choose import choose_tokens
+from mlpo.models.choose import choose_tokens, entropies_of
+from mlpo.models.ends import end_token_ids
 from mlpo.models.head import predictions
 from mlpo.models.keys import KeyStore, fill_holes
-from mlpo.models.load import LoadedModel, end_token_ids
+from mlpo.models.load import LoadedModel
 from mlpo.models.read import ReadPrompts, hidden_states
-from mlpo.types import Sampling
+from mlpo.types import ENTROPY_PLACES, Sampling
 
 MIN_SHARED_PREFIX = 8
 """A shorter common prefix is not worth a pass of its own, tokens."""
@@ -52,6 +53,8 @@ class Drawn:
     text: str
     logprobs: tuple[float, ...] | None = None
     """Of each token at the sampling temperature, as who drew it says; None where nobody said."""
+    entropy: float | None = None
+    """Mean over its tokens, the end token too, of the distributions' entropy, nats; None unless greedy and wanted."""
 
 
 def sample_tokens(
@@ -130,6 +133,10 @@ class _Batch:
         self.ends = end_token_ids(loaded)
         self.tokens: list[list[int]] = [[] for _ in draws]
         self.finish: list[Literal["stop", "length"] | None] = [None] * len(draws)
+        self.unsure = [d.sampling.tells_entropy for d in draws]
+        """Whose entropies are wanted."""
+        self.entropies = [0.0] * len(draws)
+        """Their sums so far."""
         self.uniforms = _uniforms(draws)
         self.read = ReadPrompts(loaded, [prompt for prompt, _ in groupby(d.prompt for d in draws)], prefix)
         self.grown = KeyStore(self.read.store.num_layers, len(draws), max(d.sampling.max_tokens for d in draws) - 1)
@@ -213,6 +220,7 @@ class _Batch:
         for first in range(0, len(self.active), CHOOSE_ROWS):
             rows = self.active[first : first + CHOOSE_ROWS]
             logits = predictions(self.loaded.model, hidden[first : first + CHOOSE_ROWS])
+            self._add_entropies(rows, logits)
             samplings = [self.draws[row].sampling for row in rows]
             if all(s.temperature == 0 for s in samplings):
                 chosen += logits.argmax(-1).tolist()
@@ -220,6 +228,13 @@ class _Batch:
                 uniforms = torch.tensor(self.uniforms[rows, step], device=logits.device)
                 chosen += choose_tokens(logits, samplings, uniforms)
         return chosen
+
+    def _add_entropies(self, rows: Sequence[int], logits: Tensor) -> None:
+        places = [place for place, row in enumerate(rows) if self.unsure[row]]
+        if places:
+            asked = logits if len(places) == len(rows) else logits[places]
+            for place, entropy in zip(places, entropies_of(asked), strict=True):
+                self.entropies[rows[place]] += entropy
 
     def _append(self, row: int, token: int) -> None:
         self.tokens[row].append(token)
@@ -238,7 +253,8 @@ class _Batch:
     def _drawn(self, row: int) -> Drawn:
         tokens, finish = self.tokens[row], self.finish[row]
         assert finish is not None
-        return Drawn(tuple(tokens), finish, self._text(row))
+        entropy = round(self.entropies[row] / len(tokens), ENTROPY_PLACES) if self.unsure[row] else None
+        return Drawn(tuple(tokens), finish, self._text(row), entropy=entropy)
 
     def _text(self, row: int) -> str:
         """What was drawn so far, without end token and stop string."""

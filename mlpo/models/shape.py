@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
 from mlpo.config import LoraConfig
 from mlpo.models.adapters import choose_trained
-from mlpo.models.identity import EMBEDDED
+from mlpo.models.embedded import EMBEDDED
 
 
 class _Known(NamedTuple):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jinja2 import TemplateError
 
 from mlpo.config import ConfigError
+from mlpo.models.system import has_system_role, in_first_turn
 from mlpo.types import Message
 
 if TYPE_CHECKING:
@@ -26,22 +27,29 @@ CONTROL_TOKEN = re.compile(
 def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> tuple[int, ...]:
     """Chat messages -> prompt token ids, ending where the model's turn begins.
 
-    Control tokens written inside a message are taken as text: a proposal cannot open or close a turn.
+    Control tokens written inside a message are taken as text: a proposal cannot open or close a turn. A system message
+    that the template has no place for stands before the first user's.
 
     Raises:
-        ConfigError: the template refuses the messages, as Gemma's does a system message, or there is none.
+        ConfigError: the template refuses the messages, or there is none.
     """
-    pattern = _control_tokens(tokenizer, str(tokenizer.chat_template))
-    turns = [{"role": m.role, "content": defused(m.content, pattern)} for m in messages]
+    turns = [{"role": m.role, "content": as_read(tokenizer, m.content)} for m in messages]
     try:
+        if turns[0]["role"] == "system" and not has_system_role(tokenizer, tokenizer.get_chat_template()):
+            turns = in_first_turn(turns)
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     except (TemplateError, ValueError) as error:
         told = " ".join(str(error).split())
         raise ConfigError(
             f"the chat template of {tokenizer.name_or_path} refuses {', '.join(m.role for m in messages)}: {told}; "
-            "leave the agent's `system` out if that is what it refuses, or name an instruction-tuned model"
+            "name an instruction-tuned model"
         ) from None
     return tuple(tokenizer.encode(str(text), add_special_tokens=False))
+
+
+def as_read(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    """A message's text as `render` puts it into a prompt, without this tokenizer's control tokens."""
+    return defused(text, _control_tokens(tokenizer, str(tokenizer.chat_template)))
 
 
 def defused(text: str, pattern: re.Pattern[str] = CONTROL_TOKEN) -> str:

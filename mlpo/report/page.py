@@ -9,6 +9,7 @@ from mlpo.report.browser import MARKS
 from mlpo.report.budgets import EQUAL_WITHIN, budget_rows, stage_rows
 from mlpo.report.drawing import DARK, LIGHT, svg
 from mlpo.report.gallery import Plot
+from mlpo.report.headroom import headroom_families, headroom_rows, holder_table
 from mlpo.report.rows import difference_rows, p_value, percent, rule, strategy_label, strategy_rows
 
 SECTIONS = {"strategies": "Strategies", "costs": "Costs", "team": "The team", "training": "Training"}
@@ -48,6 +49,9 @@ def page(
         level=percent(confidence),
         leader=metrics["strategies"]["leader"],
         families=_family_table(metrics),
+        headroom=headroom_rows(metrics),
+        headroom_families=headroom_families(metrics),
+        holders=holder_table(metrics),
         budgets=budget_rows(metrics, timings or {}),
         equal_within=percent(EQUAL_WITHIN),
         stages=stage_rows(timings or {}),

@@ -19,6 +19,8 @@ _LABELS = {
     "corex_review": "Corex review",
     "corex_retrieve": "Corex retrieve",
     "deferral": "deferring leader",
+    "pooled_documents": "untrained leader, all documents",
+    "sft_pooled_documents": "SFT leader, all documents",
     "untrained_leader": "untrained leader + team",
     "sft_leader": "SFT leader + team",
     "sft_leader_solo": "SFT leader alone",
@@ -29,7 +31,8 @@ _LABELS = {
 _BUDGETS = ("", "_equal_generations", "_equal_tokens")
 _BEFORE_OTHERS = tuple(name + budget for name in ("majority_vote", "self_consistency") for budget in _BUDGETS)
 _AFTER_OTHERS = ("untrained_leader", "sft_leader", "sft_leader_solo", "leader", "leader_solo", "oracle_any")
-_RIVALS = ("majority_vote", "best_single", "untrained_leader", "sft_leader", "leader_solo")
+_ROUTERS = ("router_by_family", "router_by_overlap")
+_RIVALS = ("majority_vote", "best_single", *_ROUTERS, "untrained_leader", "sft_leader", "leader_solo")
 """What the leader is compared with first; the rest follows by name."""
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlpo.method.significance import Verdict
+from mlpo.report.headroom import HeadroomRow, headroom_rows
 from mlpo.report.rows import DifferenceRow, StrategyRow, difference_rows, p_value, percent, rule, strategy_rows
 
 WIDTH_OF_A_LOG = 100
@@ -27,7 +28,7 @@ def print_table(
     confidence: float = 0.95,
     console: Console | None = None,
 ) -> None:
-    """Print every strategy and, below, the leader's paired differences.
+    """Print every strategy and, below, the leader's paired differences and what its team can win.
 
     Args:
         metrics: what metrics.json holds.
@@ -38,6 +39,11 @@ def print_table(
     rows = difference_rows(metrics, confidence)
     console.print(_strategies(metrics, seconds or {}, confidence), _differences(rows, confidence))
     console.print(Text(rule(len(rows), confidence)))
+    if leaders := headroom_rows(metrics):
+        console.print(_headroom(leaders))
+    for leader in leaders:
+        if leader.warning:
+            console.print(Text(f"{leader.label}: {leader.warning}", style="red"))
 
 
 def readme_table(metrics: Mapping[str, Any], *, confidence: float = 0.95) -> str:
@@ -93,6 +99,16 @@ def _differences(rows: Sequence[DifferenceRow], confidence: float) -> Table:
         verdict = Text(f"{MARKS[row.verdict]} {row.verdict}", style=_STYLES[row.verdict])
         numbers = (f"{row.difference:+.3f}", Text(_interval(row, signed=True)), str(row.n), p_value(row.holm_p))
         table.add_row(Text(row.label), *numbers, verdict)
+    return table
+
+
+def _headroom(rows: Sequence[HeadroomRow]) -> Table:
+    table = framed("What the team can win: leader alone wrong, a proposal right", "leader")
+    for header in ("alone", "can be won", "captured", "won", "lost"):
+        table.add_column(header, justify="right", no_wrap=True)
+    for row in rows:
+        cells = (f"{row.alone:.3f}", row.winnable, row.captured, str(row.won), str(row.lost))
+        table.add_row(*(Text(cell) for cell in (row.label, *cells)))
     return table
 
 

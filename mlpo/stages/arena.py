@@ -21,6 +21,7 @@ from mlpo.method.selection import best_agent
 from mlpo.stages.entrants import Contest
 from mlpo.stages.proposals import read_proposal_sets
 from mlpo.stages.rivals import rivals_at_equal_tokens
+from mlpo.stages.routing import read_routing
 from mlpo.stages.strategies import contests
 from mlpo.stages.team import team_prompts
 from mlpo.store import CompletionStore, read_jsonl, read_kept, request_key, write_jsonl_atomic
@@ -75,9 +76,11 @@ def read_arena(params: Params) -> Arena:
         if not folder.is_dir():
             raise ConfigError(f"{folder}: no leader here; run `mlpo {stage}`, or `dvc repro` for all that is missing")
     sets = read_proposal_sets(tuple(params.team), equivalent=is_equivalent)
-    team = team_prompts(params)
+    team, routing = team_prompts(params), read_routing(params)
     last = partial(rivals_at_equal_tokens, params, team, sets)
-    return Arena(problems, tuple(contests(params, team, sets)), _round_0(params, problems), best_agent(sets), last)
+    return Arena(
+        problems, tuple(contests(params, team, sets, routing)), _round_0(params, problems), best_agent(sets), last
+    )
 
 
 def play(

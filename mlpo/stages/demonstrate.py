@@ -14,10 +14,10 @@ from mlpo.grading import is_equivalent
 from mlpo.layout import (
     DEMONSTRATION_STATISTICS,
     DEMONSTRATIONS,
-    PROBLEMS,
     PROPOSALS,
     SHOT_PROBLEMS,
     SOLO_ACCURACY,
+    TRAIN_PROBLEMS,
     WORK,
 )
 from mlpo.method.agreement import agreed
@@ -49,11 +49,12 @@ def run(params: Params, *, models: Models | None = None) -> None:
         sets = [agreed(each) for each in sets]
     problems = {s.problem.id: s.problem for s in sets}
     total = len(problems) * params.demonstrate.leader_samples
+    inputs = [TRAIN_PROBLEMS, SHOT_PROBLEMS, PROPOSALS]
     outputs = [DEMONSTRATIONS, SOLO_ACCURACY, DEMONSTRATION_STATISTICS]
     source = models or LocalModels(params.runtime)
     with (
         stage_clock("demonstrate") as clock,
-        stage_run("demonstrate", params, inputs=[PROBLEMS, PROPOSALS], outputs=outputs) as tracked,
+        stage_run("demonstrate", params, inputs=inputs, outputs=outputs) as tracked,
         closing(CompletionStore(WORK / "demonstrate.jsonl")) as store,
         progress("demonstrate", total, unit="samples") as advance,
         closing(ModelShelf(source, store, request_key, ledger=clock.ledger, on_done=advance)) as shelf,

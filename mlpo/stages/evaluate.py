@@ -15,13 +15,16 @@ from mlpo.layout import (
     PROBLEMS,
     PROPOSALS,
     REPORT,
+    ROUTING,
     SFT_LEADER,
     TRANSCRIPTS,
 )
+from mlpo.method.headroom import accuracy_by_holders, headroom_metrics
 from mlpo.method.metrics import Graded, evaluation_metrics
 from mlpo.stages.arena import Arena, play, read_arena
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.costs import strategy_seconds, usage, write_timings
+from mlpo.stages.holders import num_holders
 from mlpo.stages.progress import progress
 from mlpo.stages.report import with_texts, write_page, write_plots
 from mlpo.stages.team_models import team_models
@@ -30,7 +33,7 @@ from mlpo.tracking.runs import StageRun, stage_run
 from mlpo.tracking.traces import log_transcripts
 from mlpo.types import LEADER
 
-INPUTS = (PROBLEMS, PROPOSALS, SFT_LEADER, MLPO_LEADER)
+INPUTS = (PROBLEMS, PROPOSALS, SFT_LEADER, MLPO_LEADER, ROUTING)
 TRACKED = ("accuracy", "invalid_rate", "generations", "prompt_tokens", "completion_tokens")
 """What MLflow gets of every strategy; the rest is in metrics.json, which it gets too."""
 
@@ -64,14 +67,16 @@ def run(params: Params, *, models: Models | None = None) -> None:
 
 def metrics_of(params: Params, arena: Arena, graded: Mapping[str, Sequence[Graded]]) -> dict[str, Any]:
     """The content of metrics.json."""
-    return evaluation_metrics(
-        graded,
-        best_single=arena.best_single,
-        generations=arena.generations,
-        num_samples=params.evaluate.bootstrap_samples,
-        confidence=params.evaluate.confidence,
-        seed=params.seed,
-    )
+    counted: dict[str, Any] = {
+        "num_samples": params.evaluate.bootstrap_samples,
+        "confidence": params.evaluate.confidence,
+        "seed": params.seed,
+    }
+    metrics = evaluation_metrics(graded, best_single=arena.best_single, generations=arena.generations, **counted)
+    return metrics | {
+        "headroom": headroom_metrics(graded, **counted),
+        "by_holders": accuracy_by_holders(graded, num_holders(params, arena.problems)),
+    }
 
 
 def dead_agents(dead: Mapping[str, str], graded: Mapping[str, Sequence[Graded]]) -> dict[str, dict[str, Any]]:

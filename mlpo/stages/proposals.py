@@ -43,8 +43,8 @@ def _check_complete(
         for problem in problems:
             if len(theirs[problem.id]) != num_samples:
                 raise ConfigError(
-                    f"{proposals_of(agent)}: {len(theirs[problem.id])} proposals for {split.stem} problem "
-                    f"{problem.id}, {num_samples} for others; run `mlpo propose {agent}`"
+                    f"{proposals_of(agent)}: {len(theirs[problem.id])} proposals for problem {problem.id} of "
+                    f"{split}, {num_samples} for others; run `mlpo propose {agent}`"
                 )
 
 

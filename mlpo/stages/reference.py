@@ -8,9 +8,10 @@ from pathlib import Path
 from mlpo.benchmarks import BENCHMARKS
 from mlpo.config import ConfigError, Params, PrepareConfig, ReferenceConfig
 from mlpo.layout import passages_of, reference_of
-from mlpo.method.dealing import dealt_to, facts
+from mlpo.method.dealing import facts
 from mlpo.references.documents import read_documents
 from mlpo.stages.clock import stage_clock
+from mlpo.stages.holders import holds
 from mlpo.stages.team import check_agent
 from mlpo.store import write_jsonl_atomic
 from mlpo.tracking.runs import stage_run
@@ -67,7 +68,7 @@ def held_problems(config: ReferenceConfig, prepare: PrepareConfig, agent: str) -
         for pool in (pools.train, pools.test)
         for problems in pool.values()
         for problem in problems
-        if dealt_to(problem, families=config.families, parts=config.parts, num_parts=config.num_parts)
+        if holds(config, problem)
     }
     if not held:
         raise ConfigError(f"{where}: deals {agent} nothing; name more families or parts, or leave the reference out")

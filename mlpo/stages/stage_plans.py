@@ -11,6 +11,7 @@ from mlpo.models.memory import BFLOAT16, FLOAT32, Memory, sampling_memory, train
 from mlpo.models.shape import ModelShape
 from mlpo.stages.demonstrate import MAX_OWN_SHOTS
 from mlpo.stages.questions import Questions, tokens_of
+from mlpo.stages.routing import has_documents
 from mlpo.training.plan import num_planned_prompts, num_sft_steps
 from mlpo.types import LEADER
 
@@ -141,6 +142,7 @@ class Planner:
         rounds, draft = params.rounds.num_rounds, params.rounds.max_draft_tokens
         leaders = params.evaluate.leaders
         alone = len({*leaders} - {"untrained"}) + params.evaluate.self_consistency_samples
+        alone += len({*leaders} - {"mlpo"}) if has_documents(params) else 0  # with all documents, passages not counted
         leader = len(leaders) * rounds + alone
         further = params.rounds.agreement_samples - 1  # of round 0, for all leaders
         agents = [(a, len(leaders) * (rounds - 1) * (1 + further) + further) for a in params.team.values()]

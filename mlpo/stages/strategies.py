@@ -13,20 +13,23 @@ from mlpo.method.baselines import ORACLE, majority_vote, self_consistency, singl
 from mlpo.method.examples import worked_examples
 from mlpo.method.prompts import AgentPrompt
 from mlpo.method.rounds import leader_rounds
+from mlpo.method.routing import UNROUTED, Routing
 from mlpo.method.selection import ProposalSet
 from mlpo.stages.entrants import NUM_EXAMPLES, SELF_CONSISTENCY_SAMPLING, Contest, Entrant, leader_sampling
 from mlpo.stages.rivals import leader_generations, rivals, rivals_at_equal_tokens
+from mlpo.stages.routing import pooled, routers
 from mlpo.stages.team import team_sampling
 from mlpo.types import LEADER, StrategyRun
 
 
-def contests(params: Params, team: Sequence[AgentPrompt], sets: Sequence[ProposalSet]) -> list[Contest]:
+def contests(
+    params: Params, team: Sequence[AgentPrompt], sets: Sequence[ProposalSet], routing: Routing
+) -> list[Contest]:
     """Everything `evaluate` runs, leader by leader, but what needs to know first what the leader spent."""
     untrained = _untrained(params, team, sets) | rivals(params, team, sets)
-    trained = {
-        "sft": Contest(str(SFT_LEADER), None, _trained(params, team, "sft_leader")),
-        "mlpo": Contest(str(MLPO_LEADER), None, _trained(params, team, LEADER)),
-    }
+    sft = _trained(params, team, "sft_leader") | pooled(params, team, "sft_pooled_documents")
+    mlpo = _trained(params, team, LEADER) | routers(params, team, routing)
+    trained = {"sft": Contest(str(SFT_LEADER), None, sft), "mlpo": Contest(str(MLPO_LEADER), None, mlpo)}
     return [
         Contest(None, None, _without_leader(params, team)),
         *([Contest(params.leader.model, params.leader.revision, untrained)] if untrained else []),
@@ -37,7 +40,7 @@ def contests(params: Params, team: Sequence[AgentPrompt], sets: Sequence[Proposa
 def strategy_names(params: Params) -> tuple[str, ...]:
     """All that an evaluation with these parameters leaves in metrics.json, by name; no file is read."""
     team = [AgentPrompt(name, agent.system) for name, agent in params.team.items()]
-    played = (*contests(params, team, []), rivals_at_equal_tokens(params, team, [], {}))
+    played = (*contests(params, team, [], UNROUTED), rivals_at_equal_tokens(params, team, [], {}))
     return (*(name for contest in played for name in contest.entrants), ORACLE)
 
 
@@ -80,6 +83,8 @@ def _untrained(params: Params, team: Sequence[AgentPrompt], sets: Sequence[Propo
         examples = worked_examples(seen, NUM_EXAMPLES, params.seed)
         rounds = partial(team_strategy(params, team), name=name, examples=examples, lenient=True)
         entrants[name] = Entrant(rounds, leader_generations(params))
+        alone = worked_examples(sets, NUM_EXAMPLES, params.seed, solo=True)
+        entrants |= pooled(params, team, "pooled_documents", examples=alone, lenient=True)
     if samples := params.evaluate.self_consistency_samples:
         consistent = partial(
             self_consistency,

@@ -16,19 +16,21 @@ from mlpo.layout import (
     MLPO_CURVE,
     MLPO_LEADER,
     MLPO_TUPLES,
-    PROBLEMS,
     ROLLOUTS,
     SFT_LEADER,
+    SHOT_PROBLEMS,
     SOLO_ACCURACY,
+    TRAIN_PROBLEMS,
     WORK,
     proposals_of,
 )
 from mlpo.method.agreement import agreed
 from mlpo.method.answers import parse_plain
 from mlpo.method.hostile import HostileClaims
+from mlpo.method.prompts import LEADER_SYSTEM
 from mlpo.method.rewards import leader_reward
 from mlpo.method.selection import ProposalSet, count_by_correct, draw_tuples, easy_filter, failure_weights
-from mlpo.models.load import LoadedModel, save_model
+from mlpo.models.load import LoadedModel, save_leader
 from mlpo.stages.clock import StageClock, stage_clock
 from mlpo.stages.next_round import NextRound
 from mlpo.stages.proposals import read_proposal_sets
@@ -79,7 +81,7 @@ def run(params: Params, *, models: Models | None = None) -> None:
         _train(params, prepared, _roller(params, None), workspace_of("train_mlpo"), ranks)
         return
     weighed_by = [SOLO_ACCURACY] if config.failure_weight else []
-    inputs = [PROBLEMS, *map(proposals_of, params.team), *weighed_by, SFT_LEADER]
+    inputs = [TRAIN_PROBLEMS, SHOT_PROBLEMS, *map(proposals_of, params.team), *weighed_by, SFT_LEADER]
     rounds: dict[str, Any] = {f"rounds.{name}": getattr(params.rounds, name) for name in ("share", "agreement_samples")}
     if config.rounds_in_training:
         rounds["team"] = {
@@ -99,7 +101,7 @@ def run(params: Params, *, models: Models | None = None) -> None:
         ):
             trained, seconds = _train(params, prepared, _roller(params, shelf), workspace, ranks, tracked.log)
         clock.training_seconds += seconds - clock.ledger.model_seconds
-        save_model(trained.model, trained.tokenizer, MLPO_LEADER)
+        save_leader(trained, MLPO_LEADER, system=LEADER_SYSTEM)
         _write(workspace, prepared)
         tracked.log_artifact(ROLLOUTS)
         tracked.log_artifact(MLPO_TUPLES)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from mlpo.config import Params
 from mlpo.layout import DEMONSTRATIONS, SFT_CURVE, SFT_LEADER
+from mlpo.method.prompts import LEADER_SYSTEM
 from mlpo.models.identity import model_identity
-from mlpo.models.load import LoadedModel, save_model
+from mlpo.models.load import LoadedModel, save_leader
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.unfinished import claim_workspace, load_to_train, workspace_of
 from mlpo.store import read_jsonl
@@ -44,7 +45,7 @@ def run(params: Params) -> None:
         workspace.run_id = tracked.run_id
         trained, seconds = _train(params, demonstrations, workspace, ranks, tracked.log)
         clock.training_seconds += seconds
-        save_model(trained.model, trained.tokenizer, SFT_LEADER)
+        save_leader(trained, SFT_LEADER, system=LEADER_SYSTEM)
         write_curve(workspace.curve.rows(), SFT_COLUMNS, SFT_CURVE)
     workspace.clear()
     print(f"{SFT_LEADER}: trained on {len(demonstrations)} demonstrations")

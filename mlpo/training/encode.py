@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from mlpo.config import ConfigError
+from mlpo.models.ends import turn_end
 from mlpo.models.template import render
 from mlpo.types import Demonstration, Message
 
@@ -36,6 +37,8 @@ class EncodedDemonstration:
 def encode_demonstration(tokenizer: PreTrainedTokenizerBase, demonstration: Demonstration) -> EncodedDemonstration:
     """Prompt by the chat template, completion as it is: a template that drops `<think>` from old turns cannot touch it.
 
+    The completion ends as the template ends an assistant's turn.
+
     Raises:
         ConfigError: nothing is left to learn, the tokenizer changes the completion's text, or the template writes the
             prompt differently once an answer follows, so that training and sampling would not see the same.
@@ -54,9 +57,11 @@ def encode_demonstration(tokenizer: PreTrainedTokenizerBase, demonstration: Demo
             f"{where}: the leader's chat template changes the prompt when an answer follows it; use a model whose "
             "template keeps the prompt as a prefix"
         )
-    end = tokenizer.eos_token_id
-    if not isinstance(end, int):
-        raise ConfigError("the leader's tokenizer has no eos_token, so a completion could never end; set one")
+    if (end := turn_end(tokenizer)) is None:
+        raise ConfigError(
+            "the leader's chat template ends no turn and its tokenizer has no eos_token, so a completion could never "
+            "end; set one"
+        )
     return EncodedDemonstration(prompt, (*ids, end))
 
 

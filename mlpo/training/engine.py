@@ -15,7 +15,7 @@ from accelerate.utils import patch_environment
 
 from mlpo.config import ConfigError, RuntimeConfig
 from mlpo.models.adapters import plain_weights
-from mlpo.models.load import end_token_ids
+from mlpo.models.ends import end_token_ids
 from mlpo.models.memory import ENGINE_PASS_TOKENS, key_bytes
 from mlpo.models.packed import Group, pack, packed_logprobs
 from mlpo.models.sample import MAX_ROWS, Draw, Drawn

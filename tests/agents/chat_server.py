@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -29,7 +30,10 @@ def well(body: Body, attempt: int) -> str:
 
 
 class ChatServer:
-    """Answers by `reply(body)`; `fault(body, attempt)` says what happens to the attempt-th try of equal requests."""
+    """Answers by `reply(body)`; `fault(body, attempt)` says what happens to the attempt-th try of equal requests.
+
+    `probs` are told of each token's likeliest alternatives where a request asks for log-probabilities.
+    """
 
     def __init__(
         self,
@@ -37,6 +41,7 @@ class ChatServer:
         reply: Callable[[Body], str] = echo,
         fault: Callable[[Body, int], str] = well,
         max_samples: int = 128,
+        probs: tuple[tuple[float, ...], ...] = (),
         port: int = 0,
     ) -> None:
         self.answered: Counter[str] = Counter()
@@ -46,6 +51,7 @@ class ChatServer:
         self.headers: list[str] = []
         self.under_way = self.most_under_way = 0
         self._reply, self._fault, self._max_samples = reply, fault, max_samples
+        self._probs = probs
         self._port = port
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
@@ -153,9 +159,18 @@ class ChatServer:
             {"index": i, "message": {"content": text}, "finish_reason": reason}
             for i, (text, reason) in enumerate(zip(texts, reasons, strict=True))
         ]
+        if body.get("logprobs") and self._probs:
+            for choice in choices:
+                choice["logprobs"] = {"content": [_told(probs) for probs in self._probs]}
         words = sum(len(m["content"].split()) for m in body["messages"])
         usage = {"prompt_tokens": words, "completion_tokens": sum(len(t.split()) for t in texts)}
         return {"object": "chat.completion", "model": body["model"], "choices": choices, "usage": usage}
+
+
+def _told(probs: tuple[float, ...]) -> Body:
+    """A token as its server tells it; one that is as good as impossible has the -9999 of OpenAI."""
+    top = [{"token": f"t{i}", "logprob": math.log(p) if p else -9999.0} for i, p in enumerate(probs)]
+    return top[0] | {"top_logprobs": top}
 
 
 def _odd(what: str, completion: Body) -> Body:
@@ -183,6 +198,8 @@ def _faulty(what: str, head: str, body: Body, max_samples: int) -> tuple[int, by
         return 429, b'{"error": "slow down"}', f"Retry-After: {what.removeprefix('busy') or 1}\r\n"
     if what == "no_samples" and body.get("n", 1) > 1:
         return 400, b'{"error": "n must be 1"}', ""
+    if what == "no_logprobs" and "logprobs" in body:
+        return 403, b'{"error": "You are not allowed to request logprobs from this model"}', ""
     return 200, {"garbage": b"<html>\xff\xfe</html>", "other_json": b'{"choices": []}'}.get(what), ""
 
 

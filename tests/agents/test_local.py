@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -63,6 +64,15 @@ def test_greedy_is_what_the_model_finds_most_likely(loaded: LoadedModel) -> None
     assert (completion.prompt_tokens, completion.completion_tokens) == (num_prompt, len(expected))
     assert completion.finish_reason == ("stop" if 1 in expected else "length")
     assert (completion.problem_id, completion.model) == (wanted.problem_id, "geo")
+
+
+def test_a_greedy_completion_says_how_unsure_the_model_was_where_that_is_wanted(loaded: LoadedModel) -> None:
+    plain = request("lima b ?")
+    wanted = replace(plain, sampling=replace(plain.sampling, entropy=True))
+    with_entropy, without = LocalBackend(loaded, 1024).generate([wanted, plain])
+    assert with_entropy.entropy is not None
+    assert 0 < with_entropy.entropy <= math.log(len(WORDS))
+    assert replace(with_entropy, entropy=None) == without
 
 
 def test_a_batch_answers_as_one_by_one_and_in_order(loaded: LoadedModel) -> None:

@@ -17,7 +17,16 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from mlpo.layout import MLPO_LEADER, SFT_LEADER, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of
+from mlpo.layout import (
+    CALIBRATION_PROBLEMS,
+    MLPO_LEADER,
+    SFT_LEADER,
+    SHOT_PROBLEMS,
+    TEST_PROBLEMS,
+    TRAIN_PROBLEMS,
+    WORK,
+    proposals_of,
+)
 from mlpo.store import write_jsonl_atomic
 from mlpo.training.workspace import Workspace
 from mlpo.types import Problem
@@ -58,7 +67,8 @@ def configure(checkout: Path) -> None:
         },
     }  # fmt: skip
     (checkout / "params.yaml").write_text(yaml.safe_dump(params))
-    for path, num in ((TRAIN_PROBLEMS, NUM_TRAIN), (TEST_PROBLEMS, NUM_TEST), (SHOT_PROBLEMS, 1)):
+    sizes = {TRAIN_PROBLEMS: NUM_TRAIN, CALIBRATION_PROBLEMS: 0, TEST_PROBLEMS: NUM_TEST, SHOT_PROBLEMS: 1}
+    for path, num in sizes.items():
         split = path.stem
         write_jsonl_atomic(
             checkout / path,

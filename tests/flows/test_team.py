@@ -37,7 +37,7 @@ PASSWORD = "only-of-this-test-0815"
 KEYS = {"AWS_ACCESS_KEY_ID": "mlpo", "AWS_SECRET_ACCESS_KEY": PASSWORD, "AWS_DEFAULT_REGION": "us-east-1"}
 TAKEN_OVER = ("--app-name", "--serve-artifacts", "--artifacts-destination", "--allowed-hosts", "--cors-allowed-origins")
 """Options of MLflow's server that are compose.yaml's own."""
-NUM_TRAIN, NUM_TEST = 6, 4
+NUM_TRAIN, NUM_CALIBRATION, NUM_TEST = 6, 2, 4
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,8 @@ def small(checkout: Path, server: ChatServer) -> None:
     params = yaml.safe_load((checkout / "params.yaml").read_text())
     agent = {"model": "tiny", "server": {"urls": [server.url]}, "sampling": {"max_tokens": 8, "temperature": 1.0}}
     params["team"] = {"solo": agent}
-    params["prepare"] |= {"families": ["capital", "plural"], "num_train": NUM_TRAIN, "num_test": NUM_TEST}
+    sizes = {"num_train": NUM_TRAIN, "num_calibration": NUM_CALIBRATION, "num_test": NUM_TEST}
+    params["prepare"] |= {"families": ["capital", "plural"]} | sizes
     (checkout / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
 
@@ -223,7 +224,7 @@ def test_a_second_worker_reuses_what_the_first_has_computed(team: Team, make_che
             assert ended[0] == "COMPLETED", "\n".join([ended[1], *prefect.log(flow_run_id)])
             return flow_run_id
 
-        num_completions = 3 * NUM_TRAIN + NUM_TEST
+        num_completions = 3 * NUM_TRAIN + NUM_CALIBRATION + NUM_TEST
         first = run_on("a")
         assert states(prefect, first) == {"prepare": "Completed", "propose@solo": "Completed"}
         assert sum(asked) == num_completions

@@ -45,6 +45,7 @@ class NumberTokenizer:
     """Token ids as their decimal digits."""
 
     eos_token_id = END
+    chat_template = None
 
     def decode(self, ids: Sequence[int]) -> str:
         return " ".join(map(str, ids))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from mlpo.models import read
-from mlpo.models.choose import choose_tokens
+from mlpo.models.choose import choose_tokens, entropies_of
 from mlpo.models.load import LoadedModel
 from mlpo.models.sample import MIN_SHARED_PREFIX, Draw, sample_tokens
 from mlpo.types import Sampling
@@ -101,6 +102,25 @@ def test_a_stop_string_ends_the_text_before_it(loaded: LoadedModel):
     assert stopped.text == free.text.split(third)[0]
 
 
+def test_the_entropy_of_a_greedy_text_is_that_of_its_distributions(loaded: LoadedModel):
+    # beside rows that want none, rows that are sampled, and rows that leave the batch sooner
+    kinds = [replace(GREEDY, entropy=True), replace(GREEDY, entropy=True, max_tokens=5), GREEDY]
+    kinds.append(Sampling(temperature=1.0, max_tokens=7, entropy=True))
+    draws = [Draw(p, sampling, 3) for p in prompts(12) for sampling in kinds]
+    drawn = sample_tokens(loaded, draws, batch_tokens=4096)
+    for draw, one in zip(draws, drawn, strict=True):
+        expected = None
+        if draw.sampling.tells_entropy:
+            with torch.inference_mode():
+                logits = loaded.model(torch.tensor([[*draw.prompt, *one.token_ids]])).logits
+            along = torch.distributions.Categorical(logits=logits[0, len(draw.prompt) - 1 : -1])
+            expected = pytest.approx(along.entropy().mean().item(), abs=2e-4)
+        assert one.entropy == expected
+    wanted = [one.token_ids for draw, one in zip(draws, drawn, strict=True) if draw.sampling == kinds[0]]
+    plain = [one.token_ids for draw, one in zip(draws, drawn, strict=True) if draw.sampling == kinds[2]]
+    assert wanted == plain  # it changes nothing of the text
+
+
 def test_no_draws_are_no_work(loaded: LoadedModel):
     assert sample_tokens(loaded, [], batch_tokens=64) == []
 
@@ -110,6 +130,13 @@ def test_tokens_are_drawn_with_their_probability():
     logits = torch.tensor([0.5, 0.3, 0.2]).log().repeat(4, 1)
     uniforms = torch.tensor([0.49, 0.51, 0.79, 0.81], dtype=torch.float64)
     assert choose_tokens(logits, [Sampling()] * 4, uniforms) == [0, 1, 1, 2]
+
+
+def test_entropy_is_that_of_the_softmax():
+    # softmax(log [1/2, 1/4, 1/4]): 1/2 ln 2 + 2 (1/4 ln 4) = 1.5 ln 2; of 3 equal ones ln 3
+    logits = torch.tensor([[0.5, 0.25, 0.25], [7.0, 7.0, 7.0]])
+    logits[0] = logits[0].log() + 5
+    assert entropies_of(logits) == pytest.approx([1.5 * math.log(2), math.log(3)])
 
 
 def test_the_nucleus_is_the_smallest_set_that_reaches_top_p():

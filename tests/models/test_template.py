@@ -11,22 +11,21 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from mlpo.config import ConfigError
-from mlpo.models.load import embedded_folder, load_model
+from mlpo.models.embedded import embedded_folder
+from mlpo.models.load import load_model
 from mlpo.models.template import defused, render
 from mlpo.types import Message
 from tests.training.conftest import tiny_folder  # noqa: F401 - a fixture
 
 
-def test_a_template_that_refuses_a_system_message_is_named(tiny_folder: Path) -> None:  # noqa: F811
+def test_a_template_that_refuses_the_messages_is_named(tiny_folder: Path) -> None:  # noqa: F811
     tokenizer = load_model(str(tiny_folder), device="cpu").tokenizer
-    # as the template of Gemma 2 does
-    tokenizer.chat_template = (
-        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
-        "{{ messages[-1]['content'] }}"
-    )
-    assert render(tokenizer, [Message("user", "1 + 1?")])
-    with pytest.raises(ConfigError, match=r"template of .*tiny refuses system, user: System role not supported; leave"):
+    tokenizer.chat_template = "{{ raise_exception('Only tools') }}"
+    with pytest.raises(ConfigError, match=r"template of .*tiny refuses system, user: Only tools; name an instruction"):
         render(tokenizer, [Message("system", "Be brief."), Message("user", "1 + 1?")])
+    tokenizer.chat_template = None
+    with pytest.raises(ConfigError, match=r"template of .*tiny refuses user: .*chat_template is not set"):
+        render(tokenizer, [Message("user", "1 + 1?")])
 
 
 def tokenizer_of(folder: Path, tokens: dict[str, bool], template: str) -> PreTrainedTokenizerBase:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mlpo.method.baselines import ORACLE, oracle_any
+from mlpo.method.headroom import accuracy_by_holders, headroom_metrics
 from mlpo.method.metrics import Graded, evaluation_metrics, grade
 from mlpo.types import LEADER, Completion, Problem, Round, Transcript
 
@@ -62,4 +63,8 @@ def graded() -> dict[str, list[Graded]]:
 
 @pytest.fixture(scope="session")
 def metrics(graded: dict[str, list[Graded]]) -> dict[str, Any]:
-    return evaluation_metrics(graded, best_single="number", num_samples=500, seed=0)
+    holders = {g.problem.id: 2 - number % 3 for number, g in enumerate(graded["leader"])}
+    return evaluation_metrics(graded, best_single="number", num_samples=500, seed=0) | {
+        "headroom": headroom_metrics(graded, num_samples=500, seed=0),
+        "by_holders": accuracy_by_holders(graded, holders),
+    }

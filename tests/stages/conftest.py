@@ -11,15 +11,11 @@ import pytest
 
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import Params, parse_params
-from mlpo.layout import (
-    CALIBRATION_PROBLEMS,
-    PROBLEM_STATISTICS,
-    SHOT_PROBLEMS,
-    TEST_PROBLEMS,
-    TRAIN_PROBLEMS,
-    reference_of,
-)
+from mlpo.layout import CALIBRATION_PROBLEMS, PROBLEM_STATISTICS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
+from mlpo.method.rare_words import WordCounts
+from mlpo.method.routing import Routing
 from mlpo.stages import propose
+from mlpo.stages.routing import write_routing
 from mlpo.store import write_json_atomic, write_jsonl_atomic
 from mlpo.types import Problem, Request
 from tests.tracking.candidates import STATISTICS
@@ -40,8 +36,7 @@ def move_in(folder: Path, database: Path, patch: pytest.MonkeyPatch) -> None:
     write_jsonl_atomic(TEST_PROBLEMS, [problem(n, "test") for n in (11, 10, 13, 12)])
     write_jsonl_atomic(SHOT_PROBLEMS, [problem(n, "shot") for n in (20, 21)])
     write_json_atomic(PROBLEM_STATISTICS, STATISTICS)
-    for agent in ("adder", "guesser"):
-        reference_of(agent).mkdir(parents=True)
+    write_routing(Routing({"sum": "adder"}, "adder", 1.0, WordCounts.of([])))
 
 
 @pytest.fixture

@@ -89,6 +89,8 @@ def test_every_strategy_answers_every_test_problem(ready: Params) -> None:
         "sft_leader_solo": 1,
         "leader": 4,
         "leader_solo": 1,
+        "router_by_family": 4,  # the house's table says adder
+        "router_by_overlap": 1,  # nobody repeats the question, so the leader alone answers
     }
     for name in graded:
         transcripts = list(read_jsonl(transcripts_of(name), Transcript))
@@ -118,7 +120,8 @@ def test_only_the_leaders_asked_for_play_and_cost(ready: Params, raw_params: dic
     raw_params["evaluate"]["leaders"] = ["mlpo"]
     params, models = parse_params(raw_params), ScriptedModels(reply)
     graded = played(params, models)
-    assert set(graded) == {"single:adder", "single:guesser", "majority_vote", "oracle_any", "leader", "leader_solo"}
+    without_leader = {"single:adder", "single:guesser", "majority_vote", "oracle_any"}
+    assert set(graded) == {*without_leader, "leader", "leader_solo", "router_by_family", "router_by_overlap"}
     assert models.backend.num_generations == NUM_TEST * (NUM_ROUNDS + 1 + NUM_AGENTS * AGENT_CALLS)
 
 
@@ -154,8 +157,8 @@ def test_the_plan_counts_what_is_answered(ready: Params) -> None:
     arena = read_arena(ready)
     done: list[int] = []
     play(ready, arena, ScriptedModels(reply), ledger=GenerationLedger(), on_done=done.append)
-    # per problem: 2 singles, a vote of 2, 3 leaders x 2 rounds x (2 agents + leader), 2 leaders alone
-    assert sum(done) == arena.num_completions == NUM_TEST * (2 + 2 + 3 * 2 * 3 + 2)
+    # per problem: 2 singles, a vote of 2, 3 leaders x 2 rounds x (2 agents + leader), 2 leaders alone, 2 routers
+    assert sum(done) == arena.num_completions == NUM_TEST * (2 + 2 + 3 * 2 * 3 + 2 + 1 + 3)
 
 
 def test_the_second_run_makes_no_model_call_and_the_same_bytes(ready: Params) -> None:
@@ -342,7 +345,8 @@ def test_what_is_missing_is_named(ready: Params) -> None:
     proposals = proposals_of("adder").read_bytes()
     proposals_of("adder").write_bytes(b"".join(proposals.splitlines(keepends=True)[:-1]))
     with pytest.raises(
-        ConfigError, match=r"adder.jsonl: 1 proposals for training problem .*; run `mlpo propose adder`"
+        ConfigError,
+        match=r"adder.jsonl: 1 proposals for problem train000002 of .*/train.jsonl, 2 for .*; run `mlpo propose adder`",
     ):
         read_arena(ready)
     proposals_of("adder").unlink()

@@ -19,7 +19,8 @@ from mlpo.agents.shelf import ModelShelf
 from mlpo.config import ConfigError, Params, RuntimeConfig, parse_params
 from mlpo.layout import MLPO_LEADER
 from mlpo.method.baselines import solo_leader
-from mlpo.method.prompts import solo_messages
+from mlpo.method.prompts import LEADER_SYSTEM
+from mlpo.models.load import load_model, save_leader
 from mlpo.stages import export
 from mlpo.stages.ask import problem_of
 from mlpo.stages.register import LEADER_MODEL
@@ -43,7 +44,7 @@ def played(house: Path, raw_params: dict[str, Any], tiny_folder: Path) -> list[T
     for agent in raw_params["team"].values():
         agent["model"] = str(tiny_folder)
     params = parse_params(raw_params | {"rounds": {"max_draft_tokens": LONGEST}})
-    shutil.copytree(tiny_folder, MLPO_LEADER)
+    save_leader(load_model(str(tiny_folder), device="cpu", dtype="float32"), MLPO_LEADER, system=LEADER_SYSTEM)
     team = team_prompts(params)
     with stage_run("register", params) as run:
         register_leader(run, replace(candidate(params), team=team), inputs=[], code=LEADER_MODEL)
@@ -75,7 +76,7 @@ def test_mlflow_loads_it_alone_and_with_its_team_and_it_says_what_it_said_in_its
     import mlflow
 
     with_team, alone = played
-    chat = [{"role": m.role, "content": m.content} for m in solo_messages(problem_of(QUESTION))]
+    chat = [{"role": "user", "content": QUESTION}]  # as everybody asks; in its checkout the system message was given
     with as_global_store(connect()):
         pipeline = mlflow.transformers.load_model("models:/leader@champion")
         [told] = pipeline([chat], max_new_tokens=LONGEST, do_sample=False, return_full_text=False)
@@ -103,7 +104,7 @@ def test_transformers_loads_its_export_and_nothing_else_lies_there(
     export.run("champion", folder)
     assert {path.name for path in folder.iterdir()} == {p.name for p in tiny_folder.iterdir()} | {"README.md"}
     assert (folder / "model.safetensors").read_bytes() == (tiny_folder / "model.safetensors").read_bytes()
-    chat = [{"role": m.role, "content": m.content} for m in solo_messages(problem_of(QUESTION))]
+    chat = [{"role": "user", "content": QUESTION}]  # as everybody asks; in its checkout the system message was given
     [told] = pipeline("text-generation", model=str(folder))(
         [chat], max_new_tokens=LONGEST, do_sample=False, return_full_text=False
     )

@@ -21,8 +21,8 @@ from mlpo.types import Completion, Request
 from tests.agents.chat_server import Body, ChatServer
 
 KEY = "sk-do-not-write-me-down-0815"
-NUM_PROPOSALS = 10
-"""3 training problems x 2 samples, 4 test problems."""
+NUM_PROPOSALS = 12
+"""3 training problems x 2 samples, 2 calibration and 4 test problems."""
 
 
 @pytest.fixture
@@ -116,9 +116,9 @@ def test_evaluation_goes_on_without_a_dead_agent_if_it_may(
             play(params, arena, ScriptedModels(listen), ledger=GenerationLedger())
         return
     graded, dead = play(params, arena, ScriptedModels(listen), ledger=GenerationLedger())
-    # of each problem: single, vote and oracle have the adder's answer of round 0; each of 3 leaders has it in round 0
-    # and misses it in round 1
+    # of each problem: single, vote, oracle and 2 routers have the adder's answer of round 0; each of 3 leaders has it in
+    # round 0 and misses it in round 1
     rows = dead_agents(dead, graded)
-    assert {name: (row["missing"], row["of"]) for name, row in rows.items()} == {"adder": (4 * 3, 4 * (3 + 3 * 2))}
+    assert {name: (row["missing"], row["of"]) for name, row in rows.items()} == {"adder": (4 * 3, 4 * (5 + 3 * 2))}
     assert "no answer from" in rows["adder"]["reason"]
     assert any("adder: (no answer)" in request.messages[-1].content for request in asked)

@@ -141,9 +141,10 @@ def test_costs_count_what_is_new_and_nothing_twice() -> None:
             "one_round": {"set": {"rounds": {"num_rounds": 1}}, "leader": "base"},
             "three": {"set": {"rounds": {"num_rounds": 3}, "evaluate": {"leaders": ["mlpo"]}}, "leader": "base"},
         },
-        base={"prepare": {"num_test": 10, "num_train": 5}, "propose": {"samples": 2}},
+        base={"prepare": {"num_test": 10, "num_train": 5, "num_calibration": 4}, "propose": {"samples": 2}},
     )
     assert step(plan, "base", "evaluate").cost.completions == 10 * (3 * (2 * 4 - 3) + 2)
     assert step(plan, "one_round", "evaluate").cost.completions == 0
     assert step(plan, "three", "evaluate").cost.completions == 10 * 4
-    assert step(plan, "base", "agents").cost.completions == 3 * (5 * 2 + 10) + 5 * RAW["demonstrate"]["leader_samples"]
+    own = RAW["demonstrate"]["leader_samples"]
+    assert step(plan, "base", "agents").cost.completions == 3 * (5 * 2 + 4 + 10) + 5 * own

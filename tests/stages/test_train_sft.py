@@ -76,10 +76,10 @@ def test_a_stopped_run_goes_on_in_its_own_mlflow_run(
     unbroken = weights_digest(SFT_LEADER)
     with monkeypatch.context() as patch:
 
-        def killed(*_: Any) -> None:
+        def killed(*_: Any, **__: Any) -> None:
             raise Killed
 
-        patch.setattr(train_sft, "save_model", killed)
+        patch.setattr(train_sft, "save_leader", killed)
         with pytest.raises(Killed):
             train_sft.run(make_params())
     run_id = Workspace(WORK / "training" / "train_sft").run_id

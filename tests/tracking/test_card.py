@@ -29,6 +29,9 @@ def test_it_says_how_the_leader_is_asked_how_it_did_and_what_it_was_made_of(para
         "    user: Capital of France?\n\nIt answers",
         f"4 test problems of `basics`, seed 0, evaluation set `{candidate(params).evaluation.problems}`",
         "| strategy | accuracy |",
+        '    leader([{"role": "user", "content": QUESTION}], max_new_tokens=48, do_sample=False)',
+        '"max_tokens": 48, "messages": [{"role": "user", "content": "QUESTION"}]}',
+        "No system message is needed: the chat template brings the one above.",
         "196 problems of `basics` (Apache-2.0; GeoNames CC BY 4.0), read from: package",
         "(sha256 `w0`)",
     ):

@@ -23,7 +23,8 @@ import vllm  # noqa: F401 - for the forks
 
 from mlpo.config import ConfigError, LoraConfig
 from mlpo.models.adapters import choose_trained
-from mlpo.models.load import LoadedModel, end_token_ids, load_model
+from mlpo.models.ends import end_token_ids
+from mlpo.models.load import LoadedModel, load_model
 from mlpo.models.packed import Group, pack, packed_logprobs
 from mlpo.models.sample import Draw, Drawn
 from mlpo.models.template import render

@@ -1,0 +1,80 @@
+"""From transcripts in which every answer was made to trails on which asking can be replayed.
+
+Such transcripts come from `consult` with the policy `measuring()`, or from a leader's solo run and its rounds on the
+same problems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from mlpo.method.confidence import Signal
+from mlpo.method.consult import ConsultPolicy, signal_of
+from mlpo.method.consult_curve import Attempt
+from mlpo.method.metrics import Graded
+from mlpo.types import Completion
+
+
+class Measured(NamedTuple):
+    """One answer that was made: what it showed of its leader's doubt, whether it was right, and what it cost."""
+
+    signal: float | None
+    """None where the leader's model does not tell."""
+    answered: bool
+    correct: bool
+    tokens: int
+    generations: int
+
+
+MeasuredTrail = Sequence[Measured]
+"""A problem's answers: alone, after round 1, after round 2, and so on."""
+
+
+def joined(solo: Graded, team: Graded) -> Graded:
+    """A leader's answer alone and then its rounds, as if one strategy had made them.
+
+    Raises:
+        ValueError: they are of different problems, or not a solo run and a team's rounds.
+    """
+    first, rounds = solo.transcript, team.transcript
+    if solo.problem.id != team.problem.id or len(first.rounds) != 1 or first.rounds[0].proposals:
+        raise ValueError(
+            f"joined needs a leader's solo run and its rounds on one problem, got {first.strategy} on "
+            f"{solo.problem.id} and {rounds.strategy} on {team.problem.id}"
+        )
+    whole = replace(rounds, rounds=(*first.rounds, *rounds.rounds), extra=(*first.extra, *rounds.extra))
+    return replace(team, transcript=whole, rounds_correct=(*solo.rounds_correct, *team.rounds_correct))
+
+
+def measured(graded: Graded, signal: Signal = "entropy") -> tuple[Measured, ...]:
+    """The trail of a transcript that begins with the answer alone; each round has its share of the further samples."""
+    transcript = graded.transcript
+    each = len(transcript.extra) // max(len(transcript.rounds), 1)
+    trail = []
+    for place, (played, correct) in enumerate(zip(transcript.rounds, graded.rounds_correct, strict=True)):
+        samples = transcript.extra[place * each : (place + 1) * each]
+        spent = [*played.proposals, *([played.draft] if played.draft else []), *samples]
+        shown = signal_of(signal, played, samples, graded.problem)
+        trail.append(Measured(shown, played.answer is not None, correct, tokens_of(spent), len(spent)))
+    return tuple(trail)
+
+
+def attempts(trail: MeasuredTrail, policy: ConsultPolicy) -> tuple[Attempt, ...]:
+    """The trail with P(right) as the policy's maps see it."""
+    return tuple(
+        Attempt(
+            policy.confidence(place, "" if made.answered else None, made.signal),
+            made.answered,
+            made.correct,
+            made.tokens,
+            made.generations,
+        )
+        for place, made in enumerate(trail)
+    )
+
+
+def tokens_of(completions: Iterable[Completion]) -> int:
+    """Tokens of prompts and completions together."""
+    return sum(c.prompt_tokens + c.completion_tokens for c in completions)

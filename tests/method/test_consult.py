@@ -1,0 +1,216 @@
+"""The strategy consult: who is asked when, which answer is given, and that a replay says the same."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from mlpo.method.baselines import solo_leader
+from mlpo.method.confidence import ConfidenceMap
+from mlpo.method.consult import ConsultPolicy, KeepAsking, When, consult, measuring
+from mlpo.method.consult_curve import ALWAYS, NEVER, point, replayed
+from mlpo.method.consult_replay import attempts, joined, measured
+from mlpo.method.metrics import grade
+from mlpo.method.rounds import RoundRules, leader_rounds
+from mlpo.types import LEADER, Completion, Message, Request, StrategyRun, Transcript
+from tests.method.strategy_driver import DRAFT, ORDER, SAMPLING, SUM, TEAM
+
+GREEDY = replace(DRAFT, entropy=True)
+RULES = RoundRules(TEAM, SAMPLING, GREEDY, num_rounds=2, seed=0)
+LINE = ConfidenceMap(((0.0, 1.0), (1.0, 0.0)))
+"""P(right) = 1 - entropy."""
+POLICY = ConsultPolicy("entropy", LINE, LINE, LINE, ask_below=0.6, again_below=0.7)
+Reply = Callable[[Request, int], tuple[str, float | None]]
+"""(request, number of its batch) -> text and entropy."""
+
+
+def play(run: StrategyRun, reply: Reply) -> tuple[Transcript, list[list[Request]]]:
+    batches = [next(run)]
+    while True:
+        completions = []
+        for request in batches[-1]:
+            text, entropy = reply(request, len(batches) - 1)
+            told = entropy if request.sampling.tells_entropy else None
+            completions.append(
+                Completion(request.problem_id, request.model, text, "stop", 10, 3, request.sample, entropy=told)
+            )
+        try:
+            batches.append(run.send(completions))
+        except StopIteration as end:
+            transcript: Transcript = end.value
+            assert sum(map(len, batches)) == len(transcript.completions)
+            return transcript, batches
+
+
+def answers(*drafts: tuple[str, float | None]) -> Reply:
+    """What the leader answers, draft by draft, and how unsure it is; agents say 4."""
+    left = list(drafts)
+
+    def reply(request: Request, batch: int) -> tuple[str, float | None]:
+        if request.model != LEADER:
+            return "4", None
+        answer, entropy = left.pop(0)
+        return (f"<think>hm</think><answer>{answer}</answer>" if answer else "hm"), entropy
+
+    return reply
+
+
+def test_a_leader_that_is_sure_answers_alone() -> None:
+    transcript, batches = play(consult(SUM, rules=RULES, policy=POLICY), answers(("5", 0.4)))
+    assert [[r.model for r in batch] for batch in batches] == [[LEADER]]
+    assert (transcript.answer, transcript.strategy, len(transcript.completions)) == ("5", "consult", 1)
+    assert transcript.rounds[0].proposals == ()
+
+
+@pytest.mark.parametrize(
+    ("drafts", "keep_asking", "num_rounds", "answer"),
+    [
+        ([("7", 0.5), ("5", 0.3)], "while_unsure", 1, "5"),  # P .5 < .6 asks; .7 is not below .7
+        ([("7", 0.5), ("5", 0.31), ("6", 0.2)], "while_unsure", 2, "6"),
+        ([("7", 0.5), ("5", 0.31), ("6", 0.32)], "while_unsure", 2, "5"),  # the surest is given
+        ([("7", 0.41), ("5", 0.45), ("6", 0.5)], "while_unsure", 2, "7"),  # though it was not sure enough
+        ([("7", 0.5), ("5", 0.1), ("6", 0.2)], "always", 2, "5"),  # goes on though it is sure
+        ([("7", 0.5), ("5", 0.5), ("6", 0.5)], "always", 2, "6"),  # of equals the latest
+        ([("", 0.0), ("5", 0.9), ("", 0.0)], "always", 2, "5"),  # no answer is never sure
+        ([("7", None), ("5", None), ("6", None)], "while_unsure", 2, "6"),  # nor is one without a signal
+    ],
+)
+def test_it_asks_while_it_is_unsure_and_gives_its_surest_answer(
+    drafts: list[tuple[str, float | None]], keep_asking: KeepAsking, num_rounds: int, answer: str
+) -> None:
+    run = consult(SUM, rules=RULES, policy=POLICY, keep_asking=keep_asking)
+    transcript, batches = play(run, answers(*drafts))
+    expected = [[LEADER], *[list(ORDER), [LEADER]] * num_rounds]
+    assert [[r.model for r in batch] for batch in batches] == expected
+    assert transcript.answer == answer
+
+
+def test_the_answer_alone_that_of_round_1_and_later_ones_are_judged_by_a_map_each() -> None:
+    maps = [ConfidenceMap(((0.0, p),)) for p in (0.3, 0.2, 0.1)]
+    policy = ConsultPolicy("entropy", *maps, ask_below=1.0, again_below=1.0)
+    assert [policy.confidence(attempt, "5", 0.0) for attempt in range(5)] == [0.3, 0.2, 0.1, 0.1, 0.1]
+    drafts = [("7", 0.0), ("5", 0.0), ("6", 0.0)]
+    assert play(consult(SUM, rules=RULES, policy=policy), answers(*drafts))[0].answer == "7"
+    always = consult(SUM, rules=RULES, policy=policy, when="always", keep_asking="while_unsure")
+    assert play(always, answers(*drafts[1:]))[0].answer == "5"
+    later_is_surer = replace(policy, later=ConfidenceMap(((0.0, 0.25),)))
+    always = consult(SUM, rules=RULES, policy=later_is_surer, when="always", keep_asking="while_unsure")
+    assert play(always, answers(*drafts[1:]))[0].answer == "6"
+
+
+def test_where_the_team_is_always_asked_it_is_asked_again_only_while_unsure() -> None:
+    run = consult(SUM, rules=RULES, policy=POLICY, when="always", keep_asking="while_unsure")
+    transcript, batches = play(run, answers(("5", 0.2)))
+    assert [[r.model for r in batch] for batch in batches] == [list(ORDER), [LEADER]]
+    assert (transcript.answer, len(transcript.rounds)) == ("5", 1)
+
+
+EXAMPLES = (Message("user", "1 + 1?"), Message("assistant", "<think>2</think><answer>2</answer>"))
+
+
+@pytest.mark.parametrize("policy", [None, POLICY, replace(POLICY, num_samples=3)])
+@pytest.mark.parametrize("early_stop", [False, True])
+def test_always_is_the_leaders_rounds(policy: ConsultPolicy | None, early_stop: bool) -> None:
+    rules = replace(RULES, num_rounds=3, early_stop=early_stop, examples=EXAMPLES, lenient=True, share="answer")
+    mine = consult(SUM, rules=rules, policy=policy, when="always", name="leader")
+    theirs = leader_rounds(
+        SUM,
+        team=TEAM,
+        sampling=SAMPLING,
+        leader_sampling=GREEDY,
+        num_rounds=3,
+        share="answer",
+        early_stop=early_stop,
+        seed=0,
+        examples=EXAMPLES,
+        lenient=True,
+    )
+    drafts = [("4", 0.1), ("4", 0.9), ("", 0.9)]  # the agents agree with 4, so it may stop after two rounds
+    expected = play(theirs, answers(*drafts))
+    assert play(mine, answers(*drafts)) == expected
+    assert (expected[0].answer, len(expected[1])) == (("4", 4) if early_stop else (None, 6))
+
+
+@pytest.mark.parametrize("policy", [None, POLICY, replace(POLICY, num_samples=3)])
+def test_never_is_the_leader_alone(policy: ConsultPolicy | None) -> None:
+    mine = consult(SUM, rules=RULES, policy=policy, when="never", name="leader_solo", solo_examples=EXAMPLES)
+    theirs = solo_leader(SUM, leader_sampling=GREEDY, seed=0, examples=EXAMPLES)
+    assert play(mine, answers(("5", 0.9))) == play(theirs, answers(("5", 0.9)))
+
+
+def test_the_rounds_it_plays_are_those_of_the_leader_who_always_asks() -> None:
+    # equal requests: what a cache holds of one serves the other
+    drafts = [("7", 0.9), ("8", 0.9), ("5", 0.9)]
+    _, mine = play(consult(SUM, rules=RULES, policy=POLICY), answers(*drafts))
+    _, always = play(consult(SUM, rules=RULES, when="always"), answers(*drafts[1:]))
+    _, alone = play(consult(SUM, rules=RULES, when="never"), answers(*drafts[:1]))
+    assert mine == [*alone, *always]
+
+
+def test_agreement_of_further_samples_is_asked_for_beside_each_answer() -> None:
+    rising = ConfidenceMap(((0.0, 0.0), (1.0, 1.0)))
+    policy = ConsultPolicy("agreement", rising, rising, rising, ask_below=0.6, again_below=0.6, num_samples=2)
+    # alone 5, then 5 and 7: agreement 1/2 asks; the draft 6, then 6 and 6: sure
+    run = consult(SUM, rules=RULES, policy=policy, keep_asking="while_unsure")
+    transcript, batches = play(run, answers(*[(answer, None) for answer in "557666"]))
+    assert [len(batch) for batch in batches] == [3, 3, 3]
+    assert [r.sample for r in batches[0]] == [0, 1, 2]
+    assert [r.sampling.temperature for r in batches[0]] == [0.0, 0.7, 0.7]
+    assert len({r.seed for r in batches[0]}) == 3
+    assert (transcript.answer, len(transcript.extra)) == ("6", 4)
+    trail = measured(grade(transcript, SUM), "agreement")
+    assert [(m.signal, m.correct, m.generations) for m in trail] == [(0.5, True, 3), (1.0, False, 6)]
+
+
+@pytest.mark.parametrize(("when", "keep_asking"), [("unsure", "always"), ("always", "while_unsure")])
+def test_who_is_to_be_unsure_needs_a_policy(when: When, keep_asking: KeepAsking) -> None:
+    with pytest.raises(ValueError, match="needs a policy that says when it is"):
+        next(consult(SUM, rules=RULES, when=when, keep_asking=keep_asking))
+
+
+def test_a_replay_says_what_the_strategy_does() -> None:
+    rng = random.Random(0)
+    for _ in range(200):
+        drafts = [(rng.choice(["5", "5", "7", ""]), round(rng.random(), 1)) for _ in range(4)]
+        rules = replace(RULES, num_rounds=3)
+        whole, _ = play(consult(SUM, rules=rules, policy=measuring()), answers(*drafts))
+        policy = replace(POLICY, ask_below=rng.random(), again_below=rng.choice([NEVER, rng.random(), ALWAYS]))
+        played, _ = play(consult(SUM, rules=rules, policy=policy, keep_asking="while_unsure"), answers(*drafts))
+        trail = attempts(measured(grade(whole, SUM)), policy)
+        outcome = replayed(trail, policy.ask_below, policy.again_below)
+        tokens = sum(c.prompt_tokens + c.completion_tokens for c in played.completions)
+        expected = (grade(played, SUM).correct, len(played.rounds) > 1, len(played.completions), tokens)
+        assert tuple(outcome) == expected
+
+
+def test_a_solo_run_and_a_teams_rounds_make_the_trail_of_one_strategy() -> None:
+    drafts = [("7", 0.8), ("5", 0.4), ("6", 0.6)]
+    whole, _ = play(consult(SUM, rules=RULES, policy=measuring()), answers(*drafts))
+    alone, _ = play(solo_leader(SUM, leader_sampling=GREEDY, seed=0), answers(*drafts[:1]))
+    team, _ = play(consult(SUM, rules=RULES, when="always", name="leader"), answers(*drafts[1:]))
+    trail = measured(joined(grade(alone, SUM), grade(team, SUM)))
+    assert trail == measured(grade(whole, SUM))
+    # a completion costs 13 tokens, a round has 4
+    assert [tuple(m) for m in trail] == [
+        (0.8, True, False, 13, 1),
+        (0.4, True, True, 52, 4),
+        (0.6, True, False, 52, 4),
+    ]
+    assert point([attempts(trail, POLICY)], 0.6, 0.5).accuracy == 1.0
+    with pytest.raises(ValueError, match="solo run and its rounds on one problem, got leader on p1"):
+        joined(grade(team, SUM), grade(alone, SUM))
+
+
+def test_a_policy_comes_back_from_json_and_what_is_none_is_refused() -> None:
+    policy = replace(POLICY, basis={"n": 120}, num_samples=0)
+    document = policy.to_json()
+    assert ConsultPolicy.from_json(document) == policy
+    with pytest.raises(ValueError, match="not a policy for asking the team: KeyError 'maps'"):
+        ConsultPolicy.from_json({k: v for k, v in document.items() if k != "maps"})
+    with pytest.raises(ValueError, match="neither entropy nor agreement"):
+        ConsultPolicy.from_json(document | {"signal": "mood"})
+    with pytest.raises(ValueError, match="knots by rising signal"):
+        ConsultPolicy.from_json(document | {"maps": document["maps"] | {"alone": [[0, 2]]}})
