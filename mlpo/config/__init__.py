@@ -1,5 +1,6 @@
 """What a user may set: one frozen section per stage of params.yaml, each field with its meaning, unit and range."""
 
+from mlpo.config.consult import ConsultConfig
 from mlpo.config.models import (
     HOSTILE,
     AgentConfig,
@@ -22,6 +23,7 @@ __all__ = [
     "RIVALS",
     "AgentConfig",
     "ConfigError",
+    "ConsultConfig",
     "DemonstrateConfig",
     "EvaluateConfig",
     "LeaderConfig",

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from mlpo.config.consult import ConsultConfig
 from mlpo.config.models import AgentConfig, AgentName, LeaderConfig
 from mlpo.config.results import NEED_COLLEAGUES, EvaluateConfig, RegisterConfig, ServeConfig
 from mlpo.config.rows import ALL_FAMILIES, DemonstrateConfig, PrepareConfig, ProposeConfig
@@ -28,6 +29,8 @@ class RoundsConfig(Section):
     """Stop when two rounds in a row give the same leader answer and all agents agree."""
     agreement_samples: int = Field(1, ge=1, le=64)
     """Samples an agent draws a round; above 1 the leader is told how many agree: "2 of 3" (arXiv:2203.11171)."""
+    keep_asking: Literal["always", "while_unsure"] = Field("always", alias="continue")
+    """while_unsure: another round only where the leader's draft is too unsure; the surest of its answers is given."""
     max_draft_tokens: int = Field(48, ge=1)
     """Longest leader completion, tokens."""
 
@@ -41,6 +44,7 @@ class Params(Section):
     """The agents: name -> agent, in the order of the names whatever theirs in the file is."""
     leader: LeaderConfig = LeaderConfig()
     rounds: RoundsConfig = RoundsConfig()
+    consult: ConsultConfig = ConsultConfig()
     runtime: RuntimeConfig = RuntimeConfig()
     prepare: PrepareConfig
     propose: ProposeConfig = ProposeConfig()
@@ -56,6 +60,13 @@ class Params(Section):
     def _by_name(cls, team: dict[str, AgentConfig]) -> dict[str, AgentConfig]:
         """DVC compares mappings without their order, so order must change nothing."""
         return dict(sorted(team.items()))
+
+    @property
+    def is_selective(self) -> bool:
+        """Whether the leader asks by how sure it is, which takes a policy that stage `calibrate` measures."""
+        if self.consult.when == "always":
+            return self.rounds.keep_asking == "while_unsure"
+        return self.consult.when == "unsure"
 
     @model_validator(mode="after")
     def _sections_fit_together(self) -> Params:

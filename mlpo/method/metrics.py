@@ -75,7 +75,7 @@ class Graded:
     rounds_correct: tuple[bool, ...]
     """Was the answer after each round right?"""
     proposals_correct: tuple[bool, ...]
-    """Was each proposal of round 0 right? Empty without a team."""
+    """Was each proposal of the first round that has some right? Empty without a team."""
     vote_correct: bool
     """Is the vote over the proposals of round 0 right?"""
     num_agreeing: int
@@ -94,7 +94,7 @@ def grade(transcript: Transcript, problem: Problem, *, equivalent: Equivalent | 
     def right(answer: str | None) -> bool:
         return is_correct(answer, problem, equivalent=equivalent)
 
-    first = transcript.rounds[0].proposals if transcript.rounds else ()
+    first = next((r.proposals for r in transcript.rounds if r.proposals), ())
     answers = [agent_answer(c, problem) for c in first]
     winner = vote(answers)
     return Graded(

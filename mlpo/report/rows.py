@@ -26,11 +26,20 @@ _LABELS = {
     "sft_leader_solo": "SFT leader alone",
     "leader": "MLPO leader + team",
     "leader_solo": "MLPO leader alone",
+    "leader_consult": "MLPO leader, team if unsure",
     "oracle_any": "oracle",
 }
 _BUDGETS = ("", "_equal_generations", "_equal_tokens")
 _BEFORE_OTHERS = tuple(name + budget for name in ("majority_vote", "self_consistency") for budget in _BUDGETS)
-_AFTER_OTHERS = ("untrained_leader", "sft_leader", "sft_leader_solo", "leader", "leader_solo", "oracle_any")
+_AFTER_OTHERS = (
+    "untrained_leader",
+    "sft_leader",
+    "sft_leader_solo",
+    "leader",
+    "leader_solo",
+    "leader_consult",
+    "oracle_any",
+)
 _ROUTERS = ("router_by_family", "router_by_overlap")
 _RIVALS = ("majority_vote", "best_single", *_ROUTERS, "untrained_leader", "sft_leader", "leader_solo")
 """What the leader is compared with first; the rest follows by name."""

@@ -19,6 +19,7 @@ from mlpo.method.baselines import ORACLE, oracle_any
 from mlpo.method.metrics import Graded, grade
 from mlpo.method.selection import best_agent
 from mlpo.stages.entrants import Contest
+from mlpo.stages.policy import read_policy
 from mlpo.stages.proposals import read_proposal_sets
 from mlpo.stages.rivals import rivals_at_equal_tokens
 from mlpo.stages.routing import read_routing
@@ -78,9 +79,8 @@ def read_arena(params: Params) -> Arena:
     sets = read_proposal_sets(tuple(params.team), equivalent=is_equivalent)
     team, routing = team_prompts(params), read_routing(params)
     last = partial(rivals_at_equal_tokens, params, team, sets)
-    return Arena(
-        problems, tuple(contests(params, team, sets, routing)), _round_0(params, problems), best_agent(sets), last
-    )
+    plan = tuple(contests(params, team, sets, routing, read_policy(params)))
+    return Arena(problems, plan, _round_0(params, problems), best_agent(sets), last)
 
 
 def play(

@@ -40,5 +40,5 @@ class Contest:
 
 
 def leader_sampling(params: Params) -> Sampling:
-    """A leader that is judged answers greedily."""
-    return Sampling(temperature=0.0, top_p=1.0, max_tokens=params.rounds.max_draft_tokens)
+    """A leader that is judged answers greedily, and says how unsure it is."""
+    return Sampling(temperature=0.0, top_p=1.0, max_tokens=params.rounds.max_draft_tokens, entropy=True)

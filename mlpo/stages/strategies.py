@@ -5,30 +5,44 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from mlpo.config import Params
 from mlpo.layout import MLPO_LEADER, SFT_LEADER
 from mlpo.method.agreement import agreed, with_agreement
 from mlpo.method.baselines import ORACLE, majority_vote, self_consistency, single_agent, solo_leader
+from mlpo.method.consult import ConsultPolicy, consult, measuring
 from mlpo.method.examples import worked_examples
 from mlpo.method.prompts import AgentPrompt
-from mlpo.method.rounds import leader_rounds
+from mlpo.method.rounds import RoundRules, leader_rounds
 from mlpo.method.routing import UNROUTED, Routing
 from mlpo.method.selection import ProposalSet
 from mlpo.stages.entrants import NUM_EXAMPLES, SELF_CONSISTENCY_SAMPLING, Contest, Entrant, leader_sampling
 from mlpo.stages.rivals import leader_generations, rivals, rivals_at_equal_tokens
 from mlpo.stages.routing import pooled, routers
 from mlpo.stages.team import team_sampling
-from mlpo.types import LEADER, StrategyRun
+from mlpo.types import LEADER, Problem, StrategyRun
+
+CONSULT = "leader_consult"
+"""The trained leader that asks by how sure it is."""
 
 
 def contests(
-    params: Params, team: Sequence[AgentPrompt], sets: Sequence[ProposalSet], routing: Routing
+    params: Params,
+    team: Sequence[AgentPrompt],
+    sets: Sequence[ProposalSet],
+    routing: Routing,
+    policy: ConsultPolicy | None = None,
 ) -> list[Contest]:
-    """Everything `evaluate` runs, leader by leader, but what needs to know first what the leader spent."""
+    """Everything `evaluate` runs, leader by leader, but what needs to know first what the leader spent.
+
+    Args:
+        routing: what the routers know.
+        policy: when the trained leader is unsure; None if it does not ask by that, or nothing is played.
+    """
     untrained = _untrained(params, team, sets) | rivals(params, team, sets)
     sft = _trained(params, team, "sft_leader") | pooled(params, team, "sft_pooled_documents")
-    mlpo = _trained(params, team, LEADER) | routers(params, team, routing)
+    mlpo = _trained(params, team, LEADER) | _selective(params, team, policy) | routers(params, team, routing)
     trained = {"sft": Contest(str(SFT_LEADER), None, sft), "mlpo": Contest(str(MLPO_LEADER), None, mlpo)}
     return [
         Contest(None, None, _without_leader(params, team)),
@@ -60,6 +74,45 @@ def team_strategy(params: Params, team: Sequence[AgentPrompt]) -> Callable[..., 
     if samples == 1:
         return rounds
     return lambda problem, **options: with_agreement(rounds(problem, **options), problem, samples)
+
+
+def consult_strategy(
+    params: Params, team: Sequence[AgentPrompt], policy: ConsultPolicy | None, *, name: str = CONSULT, **changed: Any
+) -> Callable[[Problem], StrategyRun]:
+    """The leader that asks as `consult` and `rounds.continue` say; with neither set it is `team_strategy`.
+
+    Args:
+        policy: when it is unsure; None where it does not matter.
+        changed: fields of `RoundRules` that are not as the parameters say.
+    """
+    rules = RoundRules(
+        tuple(team),
+        team_sampling(params),
+        leader_sampling(params),
+        params.rounds.num_rounds,
+        params.seed,
+        params.rounds.share,
+        params.rounds.early_stop,
+    )
+    return partial(
+        consult,
+        rules=replace(rules, **changed),
+        policy=policy,
+        when=params.consult.when,
+        keep_asking=params.rounds.keep_asking,
+        name=name,
+    )
+
+
+def measuring_strategy(params: Params, team: Sequence[AgentPrompt]) -> Callable[[Problem], StrategyRun]:
+    """The leader alone and then all its rounds, whatever it is sure of: what a policy is calibrated on."""
+    never_sure = params.model_copy(
+        update={
+            "consult": params.consult.model_copy(update={"when": "unsure"}),
+            "rounds": params.rounds.model_copy(update={"keep_asking": "always"}),
+        }
+    )
+    return consult_strategy(never_sure, team, measuring(params.consult.samples))
 
 
 def _without_leader(params: Params, team: Sequence[AgentPrompt]) -> dict[str, Entrant]:
@@ -102,3 +155,13 @@ def _trained(params: Params, team: Sequence[AgentPrompt], name: str) -> dict[str
     solo = partial(solo_leader, leader_sampling=leader_sampling(params), seed=params.seed, name=f"{name}_solo")
     rounds = partial(team_strategy(params, team), name=name)
     return {name: Entrant(rounds, leader_generations(params)), f"{name}_solo": Entrant(solo, 1)}
+
+
+def _selective(params: Params, team: Sequence[AgentPrompt], policy: ConsultPolicy | None) -> dict[str, Entrant]:
+    """The trained leader that asks by how sure it is; most of what it asks for the other two have asked already."""
+    if not params.is_selective:
+        return {}
+    alone = params.consult.when == "unsure"
+    answers = (params.rounds.num_rounds + alone) * (1 + params.consult.samples)
+    generations = answers + params.rounds.num_rounds * len(team)
+    return {CONSULT: Entrant(consult_strategy(params, team, policy), generations)}

@@ -79,6 +79,10 @@ def test_holders_have_a_row_a_strategy(metrics: dict[str, Any]) -> None:
     assert "nobody (n 8)" in html
     assert "1 agent (n 8)" in html
     assert "not reasoning" in html
+    nobody = {"0": {"accuracy": 0.0, "n": 0}, "1": {"accuracy": 0.5, "n": 2}}
+    empty = holder_table({"by_holders": {"leader": nobody}})
+    assert empty is not None
+    assert empty.rows == (("leader", "MLPO leader + team", (None, 0.5)),)  # of nothing there is no accuracy
 
 
 def test_what_is_not_known_is_not_shown(metrics: dict[str, Any]) -> None:

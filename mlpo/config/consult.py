@@ -1,0 +1,23 @@
+"""Parameters of asking: when a leader asks its team at all, and what an answer may cost."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mlpo.config.section import Section
+
+
+class ConsultConfig(Section):
+    """When the leader asks its team: chosen on calibration problems, followed by evaluate, ask and serve."""
+
+    when: Literal["always", "unsure", "never"] = "always"
+    """unsure: the leader answers alone first and asks where its answer is too unsure; always makes no answer alone."""
+    price: float = Field(0.0, ge=0)
+    """Right answers that 1000 tokens (prompts and completions) are worth; thresholds earn most after this price."""
+    share: float | None = Field(None, ge=0, le=1)
+    """At most this share of the calibration problems may ask; null is no bound."""
+    samples: int = Field(0, ge=0, le=64)
+    """Further samples of each answer whose agreement says how sure it is; 0 reads the entropy of the token distributions
+    along the one answer, which a server has to tell as log-probabilities."""

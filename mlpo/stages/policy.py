@@ -1,0 +1,41 @@
+"""When the trained leader is unsure: the file data/leaders/consult.json, and its copy in a registered version."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mlpo.config import ConfigError, Params
+from mlpo.layout import CONSULT_POLICY
+from mlpo.method.consult import ConsultPolicy
+from mlpo.store import write_json_atomic
+
+
+def write_policy(policy: ConsultPolicy, path: Path = CONSULT_POLICY) -> None:
+    """Write the policy with the basis it was measured on."""
+    write_json_atomic(path, policy.to_json())
+
+
+def read_policy(params: Params, path: Path = CONSULT_POLICY) -> ConsultPolicy | None:
+    """The policy that these parameters need; None where they need none.
+
+    Raises:
+        ConfigError: it is missing, is no policy, or was measured by another signal than `consult.samples` says.
+    """
+    if not params.is_selective:
+        return None
+    if not path.is_file():
+        raise ConfigError(
+            f"{path}: missing, so nobody knows when the leader is unsure; run the stage that calibrates it, or set "
+            "consult.when and rounds.continue to always"
+        )
+    try:
+        policy = ConsultPolicy.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}; delete it and calibrate again") from None
+    if policy.num_samples != params.consult.samples:
+        raise ConfigError(
+            f"{path}: measured with {policy.num_samples} further samples, consult.samples is {params.consult.samples}; "
+            "calibrate again"
+        )
+    return policy
