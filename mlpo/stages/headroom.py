@@ -56,8 +56,9 @@ def said(found: dict[str, Any]) -> str:
     if not found:
         return f"{HEADROOM}: prepare.num_calibration is 0, so nobody knows whether this team can pay"
     won, lost = found["winnable"], found["losable"]
+    low, high = won["interval"]
     line = (
-        f"{HEADROOM}: of {found['n']} calibration problems the SFT leader alone has {found['alone']:.3f}; asking its team "
-        f"can win {won['share']:.3f} [{won['interval'][0]:.3f}, {won['interval'][1]:.3f}] and lose {lost['share']:.3f}"
+        f"{HEADROOM}: alone the SFT leader has {found['alone']:.3f} of {found['n']} calibration problems; "
+        f"asking its team can win {won['share']:.3f} [{low:.3f}, {high:.3f}] and lose {lost['share']:.3f}"
     )
     return f"{line}\nwarning: {found['warning']}" if found["warning"] else line
