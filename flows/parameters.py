@@ -9,7 +9,18 @@ from typing_extensions import TypedDict
 
 from mlpo.config import Params
 
-StageName = Literal["prepare", "reference", "propose", "demonstrate", "train_sft", "train_mlpo", "evaluate", "register"]
+StageName = Literal[
+    "prepare",
+    "reference",
+    "propose",
+    "demonstrate",
+    "train_sft",
+    "headroom",
+    "train_mlpo",
+    "calibrate",
+    "evaluate",
+    "register",
+]
 
 
 def partial(section: type[BaseModel]) -> Any:

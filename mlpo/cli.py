@@ -22,7 +22,9 @@ STAGES = {
     "propose": "One agent answers every problem.",
     "demonstrate": "Verified corrections for the warm start.",
     "train_sft": "Warm start: the leader imitates the demonstrations.",
+    "headroom": "What the team can win, before a leader is trained with it.",
     "train_mlpo": "The leader learns to use its team's proposals.",
+    "calibrate": "What is chosen for a leader, on calibration problems.",
     "evaluate": "Every strategy on the test problems.",
     "register": "The leader as a registered version.",
 }

@@ -80,6 +80,8 @@ def test_the_outputs_are_the_paths_of_layout() -> None:
         "propose": {layout.proposals_of("${key}")},
         "demonstrate": {layout.DEMONSTRATIONS, layout.SOLO_ACCURACY, layout.DEMONSTRATION_STATISTICS},
         "train_sft": {layout.SFT_LEADER, layout.SFT_CURVE},
+        "headroom": {layout.HEADROOM},
+        "calibrate": {layout.ROUTING, layout.CONSULT_POLICY, layout.CALIBRATION_METRICS},
         "train_mlpo": {layout.MLPO_LEADER, layout.MLPO_CURVE, layout.MLPO_TUPLES, layout.ROLLOUTS},
         "evaluate": {layout.TRANSCRIPTS, layout.METRICS, layout.PLOTS},
         "register": {layout.REGISTERED},

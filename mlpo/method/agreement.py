@@ -11,7 +11,7 @@ from dataclasses import replace
 from mlpo.method.answers import agent_answer
 from mlpo.method.seeds import derive_seed
 from mlpo.method.selection import ProposalSet
-from mlpo.types import LEADER, Completion, Problem, Request, StrategyRun
+from mlpo.types import LEADER, Completion, Problem, Request, StrategyRun, Transcript
 
 
 def agreed(proposals: ProposalSet) -> ProposalSet:
@@ -31,7 +31,8 @@ def with_agreement(run: StrategyRun, problem: Problem, num_samples: int) -> Stra
         try:
             requests = next(run) if completions is None else run.send(completions)
         except StopIteration as stop:
-            return replace(stop.value, extra=(*stop.value.extra, *further))
+            transcript: Transcript = stop.value
+            return replace(transcript, extra=(*transcript.extra, *further))
         wanted = [_asked_again(request, num_samples) for request in requests]
         answered = iter((yield [request for group in wanted for request in group]))
         completions = []

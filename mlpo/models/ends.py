@@ -57,7 +57,7 @@ def named_end_token_ids(source: str, revision: str | None) -> frozenset[int]:
 
     config = None
     with suppress(OSError, ValueError):
-        config = GenerationConfig.from_pretrained(source, revision=revision)
+        config = GenerationConfig.from_pretrained(source, revision=revision or "main")
     try:
         return _ends(AutoTokenizer.from_pretrained(source, revision=revision), config)
     except (OSError, ValueError):

@@ -10,23 +10,23 @@ from functools import partial
 from typing import NamedTuple
 
 from mlpo.agents.ledger import GenerationLedger
-from mlpo.agents.runner import stream_strategies
 from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params
 from mlpo.grading import is_equivalent
-from mlpo.layout import METRICS, MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, TRANSCRIPTS, WORK, proposals_of, transcripts_of
+from mlpo.layout import METRICS, MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, TRANSCRIPTS, WORK, transcripts_of
 from mlpo.method.baselines import ORACLE, oracle_any
 from mlpo.method.metrics import Graded, grade
 from mlpo.method.selection import best_agent
 from mlpo.stages.entrants import Contest
+from mlpo.stages.play import first_proposals, transcripts
 from mlpo.stages.policy import read_policy
 from mlpo.stages.proposals import read_proposal_sets
 from mlpo.stages.rivals import rivals_at_equal_tokens
 from mlpo.stages.routing import read_routing
 from mlpo.stages.strategies import contests
 from mlpo.stages.team import team_prompts
-from mlpo.store import CompletionStore, read_jsonl, read_kept, request_key, write_jsonl_atomic
-from mlpo.types import LEADER, Completion, Problem, Transcript
+from mlpo.store import CompletionStore, read_jsonl, request_key, write_jsonl_atomic
+from mlpo.types import LEADER, Completion, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def read_arena(params: Params) -> Arena:
     team, routing = team_prompts(params), read_routing(params)
     last = partial(rivals_at_equal_tokens, params, team, sets)
     plan = tuple(contests(params, team, sets, routing, read_policy(params)))
-    return Arena(problems, plan, _round_0(params, problems), best_agent(sets), last)
+    return Arena(problems, plan, first_proposals(params, problems), best_agent(sets), last)
 
 
 def play(
@@ -121,12 +121,6 @@ def play(
     return Played(graded, shelf.dead)
 
 
-def _round_0(params: Params, problems: Sequence[Problem]) -> dict[str, Completion]:
-    wanted = {problem.id for problem in problems}
-    rows = (row for agent in params.team for row in read_kept(proposals_of(agent)))
-    return {key: completion for key, completion in rows if completion.problem_id in wanted}
-
-
 def _tokens(graded: Sequence[Graded]) -> dict[str, int]:
     """What a strategy spent, by problem: prompts and completions."""
     return {g.problem.id: sum(c.prompt_tokens + c.completion_tokens for c in g.transcript.completions) for g in graded}
@@ -136,20 +130,14 @@ def _play_contest(
     contest: Contest, problems: Sequence[Problem], shelf: ModelShelf, params: Params
 ) -> dict[str, list[Graded]]:
     """Run one leader's strategies together, so that what they ask goes out in large batches."""
-    backends = {n: shelf.backend(a.model, a.revision, a.server, a.quantize) for n, a in params.team.items()}
-    if contest.model is not None:
-        backends[LEADER] = shelf.backend(contest.model, contest.revision, params.leader.server)
-    runs = (entrant.strategy(problem) for problem in problems for entrant in contest.entrants.values())
-    played: dict[str, list[Transcript]] = {name: [] for name in contest.entrants}
-    for transcript in stream_strategies(runs, backends):
-        played[transcript.strategy].append(transcript)
+    played = transcripts(contest, problems, shelf, params)
     if "majority_vote" in played:
         votes = zip(played["majority_vote"], problems, strict=True)
         played[ORACLE] = [oracle_any(vote, problem, equivalent=is_equivalent) for vote, problem in votes]
     graded: dict[str, list[Graded]] = {}
-    for name, transcripts in played.items():
-        write_jsonl_atomic(transcripts_of(name), transcripts)
-        pairs = zip(transcripts, problems, strict=True)
+    for name, theirs in played.items():
+        write_jsonl_atomic(transcripts_of(name), theirs)
+        pairs = zip(theirs, problems, strict=True)
         graded[name] = [_without_texts(grade(t, p, equivalent=is_equivalent)) for t, p in pairs]
     return graded
 

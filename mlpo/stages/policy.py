@@ -1,4 +1,4 @@
-"""When the trained leader is unsure: the file data/leaders/consult.json, and its copy in a registered version."""
+"""When the trained leader is unsure: the file data/calibration/consult.json, and its copy in a registered version."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mlpo.method.consult import ConsultPolicy
 from mlpo.store import write_json_atomic
 
 
-def write_policy(policy: ConsultPolicy, path: Path = CONSULT_POLICY) -> None:
-    """Write the policy with the basis it was measured on."""
-    write_json_atomic(path, policy.to_json())
+def write_policy(policy: ConsultPolicy | None, path: Path = CONSULT_POLICY) -> None:
+    """Write the policy with the basis it was measured on; null where there were no calibration problems."""
+    write_json_atomic(path, policy.to_json() if policy else None)
 
 
 def read_policy(params: Params, path: Path = CONSULT_POLICY) -> ConsultPolicy | None:
@@ -26,11 +26,17 @@ def read_policy(params: Params, path: Path = CONSULT_POLICY) -> ConsultPolicy | 
         return None
     if not path.is_file():
         raise ConfigError(
-            f"{path}: missing, so nobody knows when the leader is unsure; run the stage that calibrates it, or set "
-            "consult.when and rounds.continue to always"
+            f"{path}: missing, so nobody knows when the leader is unsure; run `mlpo calibrate`, or set consult.when "
+            "and rounds.continue to always"
         )
     try:
-        policy = ConsultPolicy.from_json(json.loads(path.read_text(encoding="utf-8")))
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document is None:
+            raise ConfigError(
+                f"{path}: no policy, since there were no calibration problems; raise prepare.num_calibration, or set "
+                "consult.when and rounds.continue to always"
+            )
+        policy = ConsultPolicy.from_json(document)
     except ValueError as error:
         raise ConfigError(f"{path}: {error}; delete it and calibrate again") from None
     if policy.num_samples != params.consult.samples:

@@ -1,4 +1,4 @@
-"""Routers and their yardsticks: what they know (data/leaders/routing.json), and how they are played.
+"""Routers and their yardsticks: what they know (data/calibration/routing.json), and how they are played.
 
 Routers play in the MLPO leader's contest, since the leader alone is one of their sources: the same leader with its team
 is to beat them. `pooled_documents` is played by the leaders that no team has trained: the untrained one and SFT's.

@@ -24,7 +24,7 @@ from mlpo.store import copy_kept, write_json_atomic, write_lines_atomic
 from mlpo.tracking.provenance import current_commit
 
 RECORDS = WORK / "studies"
-STORES = ("evaluation.jsonl", "demonstrate.jsonl", "train_mlpo.jsonl")
+STORES = ("evaluation.jsonl", "demonstrate.jsonl", "train_mlpo.jsonl", "calibration.jsonl")
 """Completion stores of stages, beside one for each agent's proposals."""
 PATIENCE = 5.0
 """Seconds that an owner's dvc.lock may lack what it made: DVC empties the file before it writes it anew."""

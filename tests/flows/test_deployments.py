@@ -14,7 +14,7 @@ from prefect.utilities.callables import parameter_schema
 from flows.parameters import StageName
 from tests.flows.conftest import ROOT, MakeCheckout, Prefect, eventually, run, running
 
-ON_GPU = ("propose", "demonstrate", "train_sft", "train_mlpo", "evaluate")
+ON_GPU = ("propose", "demonstrate", "train_sft", "headroom", "train_mlpo", "calibrate", "evaluate")
 """Stages that compute with models."""
 
 

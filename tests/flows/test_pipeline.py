@@ -27,7 +27,7 @@ def test_the_order_is_dvcs_own_graph() -> None:
     graph = stage_graph(ROOT)
     team = yaml.safe_load((ROOT / "params.yaml").read_text())["team"]
     references, agents = ([f"{stage}@{name}" for name in team] for stage in ("reference", "propose"))
-    after = ["demonstrate", "train_sft", "train_mlpo", "evaluate", "register"]
+    after = ["demonstrate", "train_sft", "headroom", "train_mlpo", "calibrate", "evaluate", "register"]
     assert list(graph) == ["prepare", *references, *agents, *after]
     assert set(graph["propose@alpha"]) == {"prepare", "reference@alpha"}
     assert set(graph["demonstrate"]) == {"prepare", *agents}

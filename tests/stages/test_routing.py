@@ -1,4 +1,4 @@
-"""Routers are played by what data/leaders/routing.json says, and yardsticks where agents have documents."""
+"""Routers are played by what data/calibration/routing.json says, and yardsticks where agents have documents."""
 
 from __future__ import annotations
 

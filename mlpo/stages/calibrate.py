@@ -1,0 +1,132 @@
+"""Stage `calibrate`: all that is chosen for a trained leader, on calibration problems (leader -> data/calibration).
+
+routing.json   what the routers know: the best source by family, and the cut of the overlap
+consult.json   when the leader is unsure: confidence maps, and thresholds below which it asks
+metrics.json   the leader alone and after each round, with intervals of what another round adds
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlpo.agents.shelf import Models
+from mlpo.calibration import fit_policy
+from mlpo.config import Params
+from mlpo.grading import is_equivalent
+from mlpo.layout import (
+    CALIBRATION_METRICS,
+    CALIBRATION_PROBLEMS,
+    CONSULT_POLICY,
+    MLPO_LEADER,
+    PROPOSALS,
+    ROUTING,
+    SHOT_PROBLEMS,
+    TRAIN_PROBLEMS,
+)
+from mlpo.method.consult_replay import measured
+from mlpo.method.headroom import captured_headroom, headroom, proposal_chances
+from mlpo.method.metrics import Graded, accuracy_interval, paired_difference
+from mlpo.method.routing import fit_routing
+from mlpo.method.shares import rounded
+from mlpo.stages.calibration import calibration_problems, play_on_calibration
+from mlpo.stages.clock import stage_clock
+from mlpo.stages.entrants import Entrant
+from mlpo.stages.policy import write_policy
+from mlpo.stages.proposals import read_proposal_sets
+from mlpo.stages.routing import write_routing
+from mlpo.stages.strategies import CONSULT, measuring_strategy
+from mlpo.stages.team import team_prompts
+from mlpo.store import write_json_atomic
+from mlpo.tracking.runs import stage_run
+
+INPUTS = (TRAIN_PROBLEMS, CALIBRATION_PROBLEMS, SHOT_PROBLEMS, PROPOSALS, MLPO_LEADER)
+OUTPUTS = (ROUTING, CONSULT_POLICY, CALIBRATION_METRICS)
+
+
+def run(params: Params, *, models: Models | None = None) -> None:
+    """Play the leader alone and with its team on calibration problems, and choose what is to be chosen there.
+
+    Without calibration problems the routers know their table alone, and there is no policy.
+
+    Raises:
+        ConfigError: problems, proposals or the leader are missing; nothing is written.
+    """
+    with (
+        stage_clock("calibrate") as clock,
+        stage_run("calibrate", params, inputs=INPUTS, outputs=OUTPUTS) as tracked,
+    ):
+        graded: list[Graded] = []
+        if calibration_problems():
+            rounds, team = params.rounds.num_rounds, team_prompts(params)
+            completions = (1 + rounds) * (1 + params.consult.samples) + rounds * len(team)
+            strategy = Entrant(measuring_strategy(params, team), completions)
+            graded = play_on_calibration(params, MLPO_LEADER, CONSULT, strategy, clock, models)
+        metrics = choose(params, graded)
+        write_json_atomic(CALIBRATION_METRICS, metrics)
+        tracked.log_result({f"accuracy.{name}": row["accuracy"] for name, row in metrics["rounds"].items()})
+    for name, row in metrics["rounds"].items():
+        low, high = row["interval"]
+        print(f"{name}: {row['accuracy']:.3f} [{low:.3f}, {high:.3f}] on {metrics['n']} calibration problems")
+
+
+def choose(params: Params, graded: Sequence[Graded]) -> dict[str, Any]:
+    """Write routing and policy, and return what metrics.json of the calibration has.
+
+    Args:
+        graded: the leader alone and then all its rounds, a problem each.
+    """
+    agents, alone = tuple(params.team), {g.problem.id: g.rounds_correct[0] for g in graded}
+    train = read_proposal_sets(agents, equivalent=is_equivalent)
+    held = read_proposal_sets(agents, split=CALIBRATION_PROBLEMS, equivalent=is_equivalent)
+    write_routing(fit_routing(train, held, alone, seed=params.seed))
+    policy = None
+    if graded:
+        signal, consult = "agreement" if params.consult.samples else "entropy", params.consult
+        policy = fit_policy(
+            [measured(g, signal) for g in graded],
+            signal=signal,
+            num_samples=consult.samples,
+            price=consult.price,
+            share=consult.share,
+        )
+    write_policy(policy)
+    sets = {each.problem.id: each for each in held}
+    return {
+        "n": len(graded),
+        "rounds": by_round(graded, params),
+        "headroom": _headroom([sets[g.problem.id] for g in graded], graded, params) if graded else None,
+        "policy": policy.to_json() if policy else None,
+    }
+
+
+def by_round(graded: Sequence[Graded], params: Params) -> dict[str, dict[str, Any]]:
+    """ "alone", "round 1", ... -> accuracy with its interval, and what it adds to the one before, paired."""
+    settings: dict[str, Any] = {"confidence": params.evaluate.confidence}
+    columns = list(zip(*(g.rounds_correct for g in graded), strict=True))
+    rows: dict[str, dict[str, Any]] = {}
+    for number, flags in enumerate(columns):
+        interval = accuracy_interval(sum(flags), len(flags), **settings)
+        row: dict[str, Any] = {"accuracy": rounded(sum(flags) / len(flags)), "interval": list(interval)}
+        if number and len(flags) > 1:
+            before = columns[number - 1]
+            gained = paired_difference(
+                flags, before, num_samples=params.evaluate.bootstrap_samples, seed=params.seed, **settings
+            )
+            row |= {"difference": gained.difference, "difference_interval": list(gained.interval)}
+        rows[f"round {number}" if number else "alone"] = row
+    return rows
+
+
+def _headroom(sets: Sequence[Any], graded: Sequence[Graded], params: Params) -> dict[str, Any]:
+    """What the team could win for this leader, and how much of it its last round has."""
+    chances = proposal_chances(sets, {g.problem.id: g.rounds_correct[0] for g in graded})
+    settings: dict[str, Any] = {"confidence": params.evaluate.confidence}
+    taken = captured_headroom(
+        chances,
+        [g.rounds_correct[-1] for g in graded],
+        num_samples=params.evaluate.bootstrap_samples,
+        seed=params.seed,
+        **settings,
+    )
+    return headroom(chances, **settings) | {name: taken[name] for name in ("with_team", "won", "lost", "captured")}
