@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 
-from mlpo.method.confidence import ConfidenceMap, Signal, confidence_report
+from mlpo.method.confidence import ConfidenceMap, Signal
 from mlpo.method.consult import ConsultPolicy, KeepAsking, When
 from mlpo.method.consult_curve import ALWAYS, NEVER, Attempt, Point, best, choose_thresholds, curve, point
+from mlpo.method.consult_metrics import MAPS, fixed_points, told_apart
 from mlpo.method.consult_replay import MeasuredTrail, attempts
 
 NUM_FOLDS = 5
 """Parts of the calibration problems: each is judged by maps that were fitted on the others."""
 PLACES = 6
-MAPS = ("alone", "first", "later")
-"""Of the answer alone, of the draft of round 1, of later drafts."""
 
 
 def fit_map(signals: Sequence[float], correct: Sequence[bool], *, rising: bool) -> ConfidenceMap:
@@ -74,8 +72,8 @@ def fit_policy(
         "price": price,
         "share": share,
         "chosen": chosen._asdict(),
-        "fixed": {name: each._asdict() for name, each in _fixed(unseen).items()},
-        "confidence": {name: _told_apart(unseen, name) for name in MAPS[: max(map(len, trails))]},
+        "fixed": {name: each._asdict() for name, each in fixed_points(unseen).items()},
+        "confidence": {name: told_apart(unseen, name) for name in MAPS[: max(map(len, trails))]},
     }
     return ConsultPolicy(signal, *maps, chosen.ask_below, chosen.again_below, num_samples, basis)
 
@@ -123,24 +121,3 @@ def _choose(
     drafts = [trail[1:] for trail in trails]  # no answer alone is made
     again = best(curve(drafts), price=price).again_below if keep_asking == "while_unsure" else ALWAYS
     return point(drafts, again, again)._replace(ask_below=ALWAYS, share_asked=1.0)
-
-
-def _fixed(trails: Sequence[Sequence[Attempt]]) -> Mapping[str, Point]:
-    """What always and never asking give on the same problems: the last answer of that many rounds, whatever its P."""
-    longest = max(map(len, trails))
-    blind = {"alone": [trail[:1] for trail in trails]}
-    blind |= {f"rounds_{t}": [_only_last(trail[1 : t + 1]) for trail in trails] for t in range(1, longest)}
-    return {name: point(rows, NEVER, NEVER) for name, rows in blind.items()}
-
-
-def _only_last(rounds: Sequence[Attempt]) -> tuple[Attempt, ...]:
-    """Rounds that are all paid for and of which the last one's answer is given."""
-    last = rounds[-1]
-    return (last._replace(tokens=sum(a.tokens for a in rounds), generations=sum(a.generations for a in rounds)),)
-
-
-def _told_apart(trails: Sequence[Sequence[Attempt]], name: str) -> Mapping[str, Any]:
-    """How well P(right) tells the answers of one map apart."""
-    place = MAPS.index(name)
-    made = [a for trail in trails for at, a in enumerate(trail) if min(at, 2) == place]
-    return confidence_report([a.confidence for a in made], [a.correct for a in made])

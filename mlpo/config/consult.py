@@ -19,5 +19,5 @@ class ConsultConfig(Section):
     share: float | None = Field(None, ge=0, le=1)
     """At most this share of the calibration problems may ask; null is no bound."""
     samples: int = Field(0, ge=0, le=64)
-    """Further samples of each answer whose agreement says how sure it is; 0 reads the entropy of its token distributions,
-    for which a server has to tell log-probabilities."""
+    """Further samples of each answer whose agreement says how sure it is; 0 reads the answer's token distributions, for
+    which a server has to tell log-probabilities."""

@@ -25,6 +25,7 @@
      "headroom": added by the stage: {<leader played alone too>: see `headroom_metrics` in mlpo/method/headroom.py},
      "by_holders": added by the stage: {<strategy>: {"0" and up, the agents that hold the fact: {"accuracy", "n"}}}; the
                    inner one is {} where nobody knows who holds what,
+     "consult": added by the stage (mlpo/method/consult_metrics.py), {} where nobody knows how sure the leader is,
      "dead_agents": added by the stage, {} unless evaluation went on without an agent: {<agent>: {
          "missing": answers it did not give, "of": answers wanted of it by all strategies, "reason": its server's end}}}
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mlpo.report.consult_plots import consult_curve_plot, reliability_plot
 from mlpo.report.strategy_plots import accuracy_plot, differences_plot, generations_plot, rounds_plot, tokens_plot
 from mlpo.report.team_plots import agreement_plot, position_plot, team_plot
 from mlpo.report.training_plots import Curve, loss_plot, reward_plot, signal_plot
@@ -73,7 +74,27 @@ def plots(metrics: Mapping[str, Any], *, sft_curve: Curve, mlpo_curve: Curve, co
             partial(agreement_plot, metrics, **level),
         ),
     ]  # fmt: skip
-    return of_metrics + _of_training(sft_curve, mlpo_curve)
+    return of_metrics + _of_asking(metrics) + _of_training(sft_curve, mlpo_curve)
+
+
+def _of_asking(metrics: Mapping[str, Any]) -> list[Plot]:
+    """Asking only when unsure, where it was measured."""
+    if not metrics.get("consult"):
+        return []
+    return [
+        Plot(
+            "consult", "costs", "Asking only when unsure",
+            "Every point of a line is a threshold below which the leader, having answered alone, asks its team. "
+            "Crosses: what is always played. The ring is the threshold that calibration problems chose.",
+            partial(consult_curve_plot, metrics),
+        ),
+        Plot(
+            "reliability", "team", "How sure, and how often right",
+            "On the diagonal a leader that is 70 % sure is right in 70 % of the cases. AUC is the share of pairs in "
+            "which the right answer is surer than the wrong one.",
+            partial(reliability_plot, metrics),
+        ),
+    ]  # fmt: skip
 
 
 def _of_training(sft_curve: Curve, mlpo_curve: Curve) -> list[Plot]:

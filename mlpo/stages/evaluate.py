@@ -19,12 +19,14 @@ from mlpo.layout import (
     SFT_LEADER,
     TRANSCRIPTS,
 )
+from mlpo.method.consult_metrics import consult_metrics
 from mlpo.method.headroom import accuracy_by_holders, headroom_metrics
 from mlpo.method.metrics import Graded, evaluation_metrics
 from mlpo.stages.arena import Arena, play, read_arena
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.costs import strategy_seconds, usage, write_timings
 from mlpo.stages.holders import num_holders
+from mlpo.stages.policy import kept_policy
 from mlpo.stages.progress import progress
 from mlpo.stages.report import with_texts, write_page, write_plots
 from mlpo.stages.team_models import team_models
@@ -76,7 +78,14 @@ def metrics_of(params: Params, arena: Arena, graded: Mapping[str, Sequence[Grade
     return metrics | {
         "headroom": headroom_metrics(graded, **counted),
         "by_holders": accuracy_by_holders(graded, num_holders(params, arena.problems)),
+        "consult": _consult(graded),
     }
+
+
+def _consult(graded: Mapping[str, Sequence[Graded]]) -> dict[str, Any]:
+    """What asking only when unsure would give at every threshold, whether it is played or not."""
+    policy = kept_policy()
+    return consult_metrics(graded["leader_solo"], graded[LEADER], policy) if policy else {}
 
 
 def dead_agents(dead: Mapping[str, str], graded: Mapping[str, Sequence[Graded]]) -> dict[str, dict[str, Any]]:

@@ -29,19 +29,30 @@ def read_policy(params: Params, path: Path = CONSULT_POLICY) -> ConsultPolicy | 
             f"{path}: missing, so nobody knows when the leader is unsure; run `mlpo calibrate`, or set consult.when "
             "and rounds.continue to always"
         )
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document is None:
-            raise ConfigError(
-                f"{path}: no policy, since there were no calibration problems; raise prepare.num_calibration, or set "
-                "consult.when and rounds.continue to always"
-            )
-        policy = ConsultPolicy.from_json(document)
-    except ValueError as error:
-        raise ConfigError(f"{path}: {error}; delete it and calibrate again") from None
+    policy = kept_policy(path)
+    if policy is None:
+        raise ConfigError(
+            f"{path}: no policy, since there were no calibration problems; raise prepare.num_calibration, or set "
+            "consult.when and rounds.continue to always"
+        )
     if policy.num_samples != params.consult.samples:
         raise ConfigError(
             f"{path}: measured with {policy.num_samples} further samples, consult.samples is {params.consult.samples}; "
             "calibrate again"
         )
     return policy
+
+
+def kept_policy(path: Path = CONSULT_POLICY) -> ConsultPolicy | None:
+    """The policy that was measured, whether it is followed or not; None where there is none.
+
+    Raises:
+        ConfigError: the file is no policy.
+    """
+    if not path.is_file():
+        return None
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return None if document is None else ConsultPolicy.from_json(document)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}; delete it and calibrate again") from None

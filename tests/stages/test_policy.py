@@ -21,6 +21,7 @@ from mlpo.method.metrics import grade
 from mlpo.method.prompts import leader_text
 from mlpo.method.routing import UNROUTED
 from mlpo.stages.arena import play, read_arena
+from mlpo.stages.evaluate import metrics_of
 from mlpo.stages.policy import read_policy, write_policy
 from mlpo.stages.routing import write_routing
 from mlpo.stages.strategies import consult_strategy, measuring_strategy, strategy_names, team_strategy
@@ -118,6 +119,23 @@ def test_evaluate_plays_the_leader_that_asks_when_unsure_and_pays_next_to_nothin
         store.unlink()
     play(plain, read_arena(plain), without, ledger=GenerationLedger())
     assert without.backend.num_generations == asked
+
+
+def test_evaluate_tells_what_asking_would_give_whether_it_is_played_or_not(
+    ready: Params, raw_params: dict[str, Any]
+) -> None:
+    plain = parse_params(raw_params)
+    for policy, told in ((None, False), (POLICY, True)):
+        write_policy(policy)
+        arena = read_arena(plain)
+        graded = play(plain, arena, ScriptedModels(reply), ledger=GenerationLedger()).graded
+        consult = metrics_of(plain, arena, graded)["consult"]
+        assert bool(consult) == told
+    # of 4 problems 3 ask; alone 1 generation, a round 3
+    assert (consult["chosen"]["share_asked"], consult["chosen"]["generations"]) == (0.75, 1 + 0.75 * 3)
+    assert {name: row["accuracy"] for name, row in consult["fixed"].items()} == {
+        "alone": 0.25, "rounds_1": 1.0, "rounds_2": 1.0,
+    }  # fmt: skip
 
 
 def test_the_measuring_run_answers_alone_and_in_all_rounds(ready: Params) -> None:
