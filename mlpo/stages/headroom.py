@@ -23,7 +23,7 @@ NAME = "sft_leader_solo"
 
 
 def run(params: Params, *, models: Models | None = None) -> None:
-    """Compare the SFT leader alone with its team's proposals on calibration problems, and warn where the team cannot pay.
+    """Compare the SFT leader alone with its team's proposals on calibration problems; warn of a team that cannot pay.
 
     The untrained leader would not do: it cannot keep to the form, so any team would look useful.
 
