@@ -24,6 +24,7 @@ from mlpo.layout import (
     SHOT_PROBLEMS,
     TRAIN_PROBLEMS,
 )
+from mlpo.method.confidence import Signal
 from mlpo.method.consult_replay import measured
 from mlpo.method.headroom import captured_headroom, headroom, proposal_chances
 from mlpo.method.metrics import Graded, accuracy_interval, paired_difference
@@ -82,7 +83,8 @@ def choose(params: Params, graded: Sequence[Graded]) -> dict[str, Any]:
     write_routing(fit_routing(train, held, alone, seed=params.seed))
     policy = None
     if graded:
-        signal, consult = "agreement" if params.consult.samples else "entropy", params.consult
+        consult = params.consult
+        signal: Signal = "agreement" if consult.samples else "entropy"
         policy = fit_policy(
             [measured(g, signal) for g in graded],
             signal=signal,

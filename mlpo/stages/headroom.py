@@ -23,7 +23,7 @@ NAME = "sft_leader_solo"
 
 
 def run(params: Params, *, models: Models | None = None) -> None:
-    """Compare the warmed-up leader alone with its team's proposals on calibration problems; warn of a team that is idle.
+    """Compare the SFT leader alone with its team's proposals on calibration problems, and warn where the team cannot pay.
 
     The untrained leader would not do: it cannot keep to the form, so any team would look useful.
 
@@ -56,8 +56,9 @@ def said(found: dict[str, Any]) -> str:
     if not found:
         return f"{HEADROOM}: prepare.num_calibration is 0, so nobody knows whether this team can pay"
     won, lost = found["winnable"], found["losable"]
+    low, high = won["interval"]
     line = (
-        f"{HEADROOM}: of {found['n']} calibration problems the SFT leader alone has {found['alone']:.3f}; asking its team "
-        f"can win {won['share']:.3f} [{won['interval'][0]:.3f}, {won['interval'][1]:.3f}] and lose {lost['share']:.3f}"
+        f"{HEADROOM}: alone the SFT leader has {found['alone']:.3f} of {found['n']} calibration problems; "
+        f"asking its team can win {won['share']:.3f} [{low:.3f}, {high:.3f}] and lose {lost['share']:.3f}"
     )
     return f"{line}\nwarning: {found['warning']}" if found["warning"] else line

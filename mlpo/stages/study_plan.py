@@ -227,10 +227,10 @@ class _Planner:
     def _parts(self, run: Run) -> list[tuple[str, tuple[str, ...]]]:
         """The run's parts, each with all its stages, owned or not."""
         team = tuple(f"{stage}@{agent}" for stage in ("reference", "propose") for agent in run.params.team)
-        if run.leader is not None:
-            return [(AGENTS, ("prepare", *team)), (EVALUATE, (EVALUATE,))]
+        if run.leader is not None:  # what its team can win, and what is chosen with it, are its own
+            return [(AGENTS, ("prepare", *team)), (EVALUATE, ("headroom", "calibrate", EVALUATE))]
         agents = (AGENTS, ("prepare", *team, "demonstrate"))
-        return [agents, (SFT, (SFT,)), (MLPO, (MLPO,)), (EVALUATE, (EVALUATE,))]
+        return [agents, (SFT, (SFT, "headroom")), (MLPO, (MLPO,)), (EVALUATE, ("calibrate", EVALUATE))]
 
     def _taken(self, run: Run) -> Iterator[tuple[str, RunId]]:
         """Every stage but `evaluate` that the run needs, with the run that makes its outputs."""
@@ -259,4 +259,5 @@ class _Planner:
 
 
 def _part_of(stage: str) -> str:
-    return stage if stage in (SFT, MLPO, EVALUATE) else AGENTS
+    """The part in which a run that trains its own leader has this stage."""
+    return {SFT: SFT, "headroom": SFT, MLPO: MLPO, "calibrate": EVALUATE, EVALUATE: EVALUATE}.get(stage, AGENTS)

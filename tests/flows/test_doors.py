@@ -32,7 +32,7 @@ def test_the_flow_dvc_and_the_command_line_leave_the_same_bytes(prefect: Prefect
     run("dvc", "repro", "prepare", cwd=by_dvc, env=env)
     run(*flow, cwd=by_flow, env=env, timeout=400)
     run("mlpo", "prepare", cwd=by_hand, env=env)
-    assert len(content(by_dvc)) == 5  # three splits, their statistics and the lock
+    assert len(content(by_dvc)) == 6  # four splits, their statistics and the lock
     assert content(by_dvc) == content(by_flow)
     problems = {path: digest for path, digest in content(by_dvc).items() if path != "dvc.lock"}
     assert {path: digest for path, digest in content(by_hand).items() if path != "dvc.lock"} == problems

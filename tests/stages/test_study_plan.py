@@ -14,6 +14,7 @@ from mlpo.studies import Study
 ROOT = Path(__file__).parents[2]
 DESCRIPTION = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 RAW = yaml.safe_load((ROOT / "params.yaml").read_text())
+AFTER_SFT = {"train_sft", "headroom", "train_mlpo", "calibrate", "evaluate", "register"}
 
 
 def planned(variants: dict[str, Any], **more: Any) -> StudyPlan:
@@ -34,8 +35,8 @@ def step(plan: StudyPlan, variant: str, part: str) -> Step:
     ("change", "stale"),
     [
         ({"evaluate": {"num_traces": 0}}, {"evaluate", "register"}),
-        ({"train_mlpo": {**RAW["train_mlpo"], "steps": 1}}, {"train_mlpo", "evaluate", "register"}),
-        ({"train_sft": {"epochs": 0}}, {"train_sft", "train_mlpo", "evaluate", "register"}),
+        ({"train_mlpo": {**RAW["train_mlpo"], "steps": 1}}, {"train_mlpo", "calibrate", "evaluate", "register"}),
+        ({"train_sft": {"epochs": 0}}, AFTER_SFT),
         ({"runtime": {**RAW["runtime"], "batch_tokens": 64}}, set()),
         ({"prepare": {**RAW["prepare"], "num_test": 1}}, set(fingerprints(DESCRIPTION, RAW))),
     ],
