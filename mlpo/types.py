@@ -140,6 +140,13 @@ class Transcript:
         in_rounds = [c for r in self.rounds for c in (*r.proposals, *((r.draft,) if r.draft else ()))]
         return (*in_rounds, *self.extra)
 
+    @property
+    def answering(self) -> Completion:
+        """Whose answer was given: the latest draft that has it, else the last draft, else the last completion."""
+        drafts = [(r.answer, r.draft) for r in self.rounds if r.draft is not None]
+        fitting = [draft for answer, draft in drafts if answer == self.answer] or [draft for _, draft in drafts]
+        return fitting[-1] if fitting else self.completions[-1]
+
 
 StrategyRun = Generator[list[Request], list[Completion], Transcript]
 """Yields the requests it wants answered now, is sent their completions in the same order, returns the transcript."""

@@ -15,9 +15,9 @@ class ConsultConfig(Section):
     when: Literal["always", "unsure", "never"] = "always"
     """unsure: the leader answers alone first and asks where its answer is too unsure; always makes no answer alone."""
     price: float = Field(0.0, ge=0)
-    """Right answers that 1000 tokens (prompts and completions) are worth; thresholds earn most after this price."""
-    share: float | None = Field(None, ge=0, le=1)
-    """At most this share of the calibration problems may ask; null is no bound."""
+    """Right answers that 1000 tokens (prompts and completions) are worth; thresholds are best after this price."""
+    share: float | None = Field(0.5, ge=0, le=1)
+    """At most this share of the calibration problems may ask; null leaves it to the price."""
     samples: int = Field(0, ge=0, le=64)
     """Further samples of each answer whose agreement says how sure it is; 0 reads the answer's token distributions, for
     which a server has to tell log-probabilities."""

@@ -125,7 +125,7 @@ def choose_thresholds(
     """
     drafts = cuts(a.confidence for trail in trails for a in trail[1:-1]) if while_unsure else [ALWAYS]
     step = -(-len(drafts) // MAX_CUTS)
-    candidates = (p for again_below in drafts[::step] for p in curve(trails, again_below))
+    candidates = (p for again_below in sorted({*drafts[::step], ALWAYS}) for p in curve(trails, again_below))
     return best(candidates, price=price, share=share)
 
 

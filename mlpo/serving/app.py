@@ -211,7 +211,15 @@ def _take(question: Question, config: ServeConfig, desk: Desk, traces: ServedTra
         num_rounds=num_rounds,
         asked_ns=asked_ns,
     )
-    reply = Reply(question, champion.version, num_rounds, trace.id, int(time.time()))
+    reply = Reply(
+        question,
+        champion.version,
+        num_rounds,
+        trace.id,
+        int(time.time()),
+        decides_late=champion.decides_late(question),
+        alone_first=champion.alone_first(question),
+    )
     return Asked(ticket, events, reply, trace, loop.time() + config.max_seconds)
 
 

@@ -17,7 +17,7 @@ from mlpo.method.baselines import solo_leader
 from mlpo.serving.asked import SOLO, Question
 from mlpo.stages.entrants import leader_sampling
 from mlpo.stages.registered import RegisteredLeader, read_registered
-from mlpo.stages.strategies import team_strategy
+from mlpo.stages.strategies import consult_strategy
 from mlpo.store import request_key
 from mlpo.types import LEADER, Completion, Message, Request, Sampling, StrategyRun
 
@@ -61,7 +61,18 @@ class Champion:
 
     def rounds_of(self, question: Question) -> int:
         """Rounds a question may take."""
-        return 1 if question.model == SOLO else question.num_rounds or self.num_rounds
+        return 1 if self._alone(question) else question.num_rounds or self.num_rounds
+
+    def decides_late(self, question: Question) -> bool:
+        """Whether it is known only at the end which draft is the answer: it asks by how sure it is."""
+        return self.registered.params.is_selective and not self._alone(question)
+
+    def alone_first(self, question: Question) -> bool:
+        """Whether the leader answers alone before it asks its team, if it does."""
+        return self.registered.params.consult.when == "unsure" and not self._alone(question)
+
+    def _alone(self, question: Question) -> bool:
+        return question.model == SOLO or self.registered.params.consult.when == "never"
 
     def run(self, question: Question) -> StrategyRun:
         """How the question is answered."""
@@ -70,8 +81,9 @@ class Champion:
         seed = params.seed if question.seed is None else question.seed
         if question.model == SOLO:
             return solo_leader(question.problem, leader_sampling=sampling, seed=seed)
-        play = team_strategy(params, self.registered.team)
-        return play(question.problem, leader_sampling=sampling, num_rounds=self.rounds_of(question), seed=seed)
+        changed = {"leader_sampling": sampling, "num_rounds": self.rounds_of(question), "seed": seed}
+        play = consult_strategy(params, self.registered.team, self.registered.policy, name=LEADER, **changed)
+        return play(question.problem)
 
     def close(self) -> None:
         """Let go of the weights."""

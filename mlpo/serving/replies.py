@@ -31,6 +31,10 @@ class Reply:
     trace_id: str
     created: int
     """Seconds since 1970."""
+    decides_late: bool = False
+    """Only at the end it is known which draft is the answer, so none is streamed before."""
+    alone_first: bool = False
+    """The first draft is the leader's alone, before any round."""
     _sent: dict[str, str] = field(default_factory=lambda: {"reasoning_content": "", "content": ""})
     _rounds: list[Json] = field(default_factory=list)
 
@@ -61,18 +65,21 @@ class Reply:
 
     def opening(self) -> Json:
         """The first chunk, sent at once."""
-        own = {"trace_id": self.trace_id, "version": self.version, "num_rounds": self.num_rounds}
+        own: Json = {"trace_id": self.trace_id, "version": self.version, "num_rounds": self.num_rounds}
+        own |= {"decides_late": True} if self.decides_late else {}
+        own |= {"alone_first": True} if self.alone_first else {}
         return self._chunk({"role": "assistant", "content": ""}, own)
 
     def chunks(self, event: Event) -> Iterator[Json]:
         """What a stream sends on an event.
 
-        The last round's words are sent as they come; what was said before only if a transcript is wanted.
+        The last round's words are sent as they come; what was said before only if a transcript is wanted. Where it is
+        decided late which draft is the answer, its words are sent when it is.
         """
         if isinstance(event, Refused):
             yield event.body
         elif isinstance(event, Words):
-            if event.round == self.num_rounds - 1:
+            if event.round == self.num_rounds - 1 and not self.decides_late:
                 yield from self._more(spoken(event.text, grows=True))
             elif self.question.transcript:
                 thinking, answer = spoken(event.text, grows=True)
@@ -101,7 +108,7 @@ class Reply:
             "trace_id": self.trace_id,
             "version": self.version,
             "answer": transcript.answer,
-            "num_rounds": len(transcript.rounds),
+            "num_rounds": sum(bool(r.proposals) for r in transcript.rounds) or 1,
             "dead_agents": sorted(set(failed)),
             "ignored_messages": self.question.ignored_messages,
             "usage": _usage_by_model(transcript),
@@ -144,8 +151,8 @@ def _usage_by_model(transcript: Transcript) -> Json:
 
 
 def _last_words(transcript: Transcript) -> tuple[Spoken, str]:
-    last = transcript.completions[-1]
-    return spoken(last.text), last.finish_reason
+    said = transcript.answering
+    return spoken(said.text), said.finish_reason
 
 
 def _shown(event: Proposals | Draft) -> Json:

@@ -24,7 +24,7 @@ class Ticket:
         self.left = False
         """Nobody waits any more: its client is gone, or its time is up."""
         self.num_drafts = 0
-        """Rounds that have ended."""
+        """The leader's answers so far, that alone among them."""
         self.times_ns: list[int] = []
         """When it was begun, and then when each of its answers came: the team's, the leader's, and so on."""
 
@@ -45,7 +45,7 @@ class Listeners:
     @contextmanager
     def listening(self, ticket: Ticket, requests: Sequence[Request]) -> Iterator[None]:
         """Inside the block the ticket hears of the leader's words, if they are to be streamed."""
-        wanted = [r for r in requests if r.model == LEADER] if ticket.question.stream else []
+        wanted = [r for r in requests if r.model == LEADER and r.sample == 0] if ticket.question.stream else []
         for request in wanted:
             self._tickets.setdefault(request, []).append(ticket)
         try:
@@ -112,7 +112,7 @@ def _too_few(completions: Sequence[Completion], max_dead: int) -> Refused | None
 def _tell(ticket: Ticket, completions: Sequence[Completion]) -> None:
     problem = ticket.question.problem
     if completions[0].model == LEADER:
-        [draft] = completions
+        draft = completions[0]  # others are further samples of it
         ticket.tell(Draft(ticket.num_drafts, draft, leader_answer(draft, problem).answer))
         ticket.num_drafts += 1
     else:

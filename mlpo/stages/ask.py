@@ -15,6 +15,7 @@ from mlpo.config import ConfigError, Params, digest
 from mlpo.layout import MLPO_LEADER
 from mlpo.method.answers import agent_answer, think_of
 from mlpo.report.transcript import one_line
+from mlpo.stages.policy import read_policy
 from mlpo.stages.registered import RegisteredLeader, read_registered
 from mlpo.stages.team import team_prompts
 from mlpo.stages.team_models import team_models
@@ -48,8 +49,11 @@ def run(params: Params, question: str, *, models: Models | None = None, console:
     screen.print(f"[bold]{escape(problem.question)}[/]   [dim]{title}, {len(leader.team)} agents[/]")
     with closing(shelf):
         (transcript,) = leader.play([problem], shelf)
-    for number, exchange in enumerate(transcript.rounds):
-        screen.print(Panel(_round(exchange, problem), title=f"round {number}", title_align="left"))
+    asked = 0
+    for exchange in transcript.rounds:
+        title = f"round {asked}" if exchange.proposals else "alone"
+        asked += bool(exchange.proposals)
+        screen.print(Panel(_round(exchange, problem), title=title, title_align="left"))
     answer = "no answer could be read" if transcript.answer is None else transcript.answer
     screen.print(f"[bold]answer:[/] {escape(answer)}")
 
@@ -77,7 +81,7 @@ def _leader(params: Params) -> tuple[RegisteredLeader, str]:
     except ConfigError:
         if not MLPO_LEADER.is_dir():
             raise ConfigError(f"there is no champion and no leader in {MLPO_LEADER}; run the pipeline first") from None
-        here = RegisteredLeader(MLPO_LEADER, params, tuple(team_prompts(params)))
+        here = RegisteredLeader(MLPO_LEADER, params, tuple(team_prompts(params)), read_policy(params))
         return here, f"no champion yet, so {MLPO_LEADER}"
     return read_registered(folder, params.runtime), "the champion"
 

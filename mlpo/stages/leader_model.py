@@ -34,7 +34,7 @@ def open_team(folder: Path) -> Ask:
         return [
             {
                 "answer": transcript.answer or "",
-                "text": transcript.completions[-1].text,
+                "text": transcript.answering.text,
                 "prompt_tokens": sum(c.prompt_tokens for c in transcript.completions),
                 "completion_tokens": sum(c.completion_tokens for c in transcript.completions),
             }

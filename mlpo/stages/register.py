@@ -10,6 +10,7 @@ from pathlib import Path
 from mlpo.config import ConfigError, Params, digest
 from mlpo.grading import is_equivalent
 from mlpo.layout import (
+    CONSULT_POLICY,
     METRICS,
     MLPO_LEADER,
     PROBLEM_STATISTICS,
@@ -25,7 +26,9 @@ from mlpo.method.prompts import agent_messages, leader_messages, solo_messages
 from mlpo.models.identity import model_identity, weights_digest
 from mlpo.report import readme_table
 from mlpo.stages.clock import stage_clock
+from mlpo.stages.policy import read_policy
 from mlpo.stages.results import read_metrics
+from mlpo.stages.strategies import served_strategy
 from mlpo.stages.team import team_prompts
 from mlpo.store import read_jsonl, write_json_atomic
 from mlpo.tracking.candidate import Candidate
@@ -70,29 +73,32 @@ def announcement(registration: Registration, champion: int | None) -> str:
 
 
 def _candidate(params: Params) -> Candidate:
-    graded = _graded(params.team)
+    strategy = served_strategy(params)
+    graded, with_team = _graded(strategy, params.team), _graded(LEADER, params.team)
     metrics = read_metrics()
-    shown = graded[0].transcript.rounds[-1].proposals
+    problem, shown = with_team[0].problem, with_team[0].transcript.rounds[-1].proposals
     return Candidate(
         folder=MLPO_LEADER,
         weights=weights_digest(MLPO_LEADER),
         base_model=model_identity(params.leader.model, params.leader.revision),
         prompts=prompts_digest(params),
         params=params,
-        evaluation=Evaluation.of({g.problem.id: g.correct for g in graded}, metrics["strategies"][LEADER]),
+        evaluation=Evaluation.of({g.problem.id: g.correct for g in graded}, metrics["strategies"][strategy]),
         metrics=metrics,
         table=readme_table(metrics, confidence=metrics["confidence"]),
         team=team_prompts(params),
-        example=leader_messages(graded[0].problem, shown),
-        solo_example=solo_messages(graded[0].problem),
+        example=leader_messages(problem, shown),
+        solo_example=solo_messages(problem),
         data=json.loads(PROBLEM_STATISTICS.read_text(encoding="utf-8")),
         references={name: passages_of(name) for name, agent in params.team.items() if agent.reference},
+        policy=CONSULT_POLICY if read_policy(params) else None,
+        strategy=strategy,
     )
 
 
-def _graded(agents: Iterable[str]) -> list[Graded]:
-    """The leader's transcripts, graded, by problem id; only if all else is there that its registration reads."""
-    transcripts = transcripts_of(LEADER)
+def _graded(strategy: str, agents: Iterable[str]) -> list[Graded]:
+    """A strategy's transcripts, graded, by problem id; only if all else is there that its registration reads."""
+    transcripts = transcripts_of(strategy)
     for path, stage in (
         (MLPO_LEADER, "train_mlpo"),
         (TEST_PROBLEMS, "prepare"),

@@ -12,13 +12,15 @@ from pydantic import TypeAdapter, ValidationError
 from mlpo.agents.runner import run_strategies
 from mlpo.agents.shelf import ModelShelf
 from mlpo.config import AgentConfig, ConfigError, Params, RuntimeConfig, parse_params
+from mlpo.method.consult import ConsultPolicy
 from mlpo.method.prompts import AgentPrompt, LookUp, no_passages
-from mlpo.stages.strategies import team_strategy
+from mlpo.stages.policy import read_policy
+from mlpo.stages.strategies import consult_strategy
 from mlpo.stages.team import index_of
-from mlpo.tracking.description import PARAMS_FILE, TEAM_FILE, reference_in
+from mlpo.tracking.description import PARAMS_FILE, POLICY_FILE, TEAM_FILE, reference_in
 from mlpo.types import LEADER, Problem, Transcript
 
-PLAYED = ("seed", "team", "leader", "rounds")
+PLAYED = ("seed", "team", "leader", "rounds", "consult")
 """Parameters that say how a leader plays; the others say how it was made."""
 
 
@@ -30,15 +32,17 @@ class RegisteredLeader:
     params: Params
     """Those it was made with, but for `runtime`, which is this machine's."""
     team: tuple[AgentPrompt, ...]
+    policy: ConsultPolicy | None = None
+    """When it is unsure, where it asks by that."""
 
     def play(self, problems: Sequence[Problem], shelf: ModelShelf) -> list[Transcript]:
-        """The leader's rounds with its own team, in the order of the problems."""
+        """The leader with its own team, asked as it was registered, in the order of the problems."""
         backends = {
             n: shelf.backend(agent.model, agent.revision, agent.server, agent.quantize)
             for n, agent in self.params.team.items()
         }
         backends[LEADER] = shelf.backend(str(self.folder), None, self.params.leader.server)
-        strategy = team_strategy(self.params, self.team)
+        strategy = consult_strategy(self.params, self.team, self.policy, name=LEADER)
         return run_strategies((strategy(problem) for problem in problems), backends)
 
 
@@ -55,7 +59,8 @@ def read_registered(folder: Path, runtime: RuntimeConfig) -> RegisteredLeader:
     params = parse_params(_still_known(raw), source=PARAMS_FILE)
     team = TypeAdapter(tuple[AgentPrompt, ...]).validate_json((folder / TEAM_FILE).read_bytes())
     team = tuple(replace(prompt, look_up=_look_up(folder, prompt.name, params.team[prompt.name])) for prompt in team)
-    return RegisteredLeader(folder, params.model_copy(update={"runtime": runtime}), team)
+    policy = read_policy(params, folder / POLICY_FILE)
+    return RegisteredLeader(folder, params.model_copy(update={"runtime": runtime}), team, policy)
 
 
 def _look_up(folder: Path, name: str, agent: AgentConfig) -> LookUp:

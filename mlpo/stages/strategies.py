@@ -73,6 +73,13 @@ def team_strategy(params: Params, team: Sequence[AgentPrompt]) -> Callable[..., 
     return _told_how_sure(params, rounds)
 
 
+def served_strategy(params: Params) -> str:
+    """Which of the trained leader's strategies is played where it is registered, asked and served."""
+    if params.is_selective:
+        return CONSULT
+    return f"{LEADER}_solo" if params.consult.when == "never" else LEADER
+
+
 def consult_strategy(
     params: Params, team: Sequence[AgentPrompt], policy: ConsultPolicy | None, *, name: str = CONSULT, **changed: Any
 ) -> Callable[[Problem], StrategyRun]:

@@ -13,7 +13,7 @@ from mlpo.config import Params, digest
 from mlpo.method.prompts import AgentPrompt
 from mlpo.tracking.gate import Evaluation
 from mlpo.tracking.origin import licence_of
-from mlpo.types import Message
+from mlpo.types import LEADER, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,15 @@ class Candidate:
     """What `prepare` found out about the problems: statistics.json."""
     references: Mapping[str, Path] = field(default_factory=dict)
     """Agent -> the file of passages that it looks questions up in; agents without documents are left out."""
+    policy: Path | None = None
+    """When the leader is unsure; None where it does not ask by that."""
+    strategy: str = LEADER
+    """The strategy that `evaluation` is of: how the leader is played where it is served."""
 
     @property
     def identity(self) -> dict[str, str]:
         """What makes two registrations the same: no clock, no path, no id of a run."""
-        return {
+        identity = {
             "weights": self.weights,
             "base_model": self.base_model,
             "team": digest([self._agents, self._documents]),
@@ -56,6 +60,7 @@ class Candidate:
             "evaluation": digest(asdict(self.evaluation)),
             "evaluation_problems": self.evaluation.problems,
         }
+        return identity | ({"consult": digest(json.loads(self.policy.read_text("utf-8")))} if self.policy else {})
 
     @property
     def _agents(self) -> dict[str, Any]:
@@ -68,7 +73,7 @@ class Candidate:
 
     def tags(self) -> dict[str, str]:
         """The version's tags that follow from the candidate itself."""
-        params, leader = self.params, self.metrics["strategies"]["leader"]
+        params, leader = self.params, self.metrics["strategies"][self.strategy]
         return {f"leader.{name}": value for name, value in self.identity.items()} | {
             "leader": digest(self.identity),
             "base_revision": params.leader.revision or "",

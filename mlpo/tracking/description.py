@@ -15,17 +15,21 @@ from mlpo.tracking.evaluations import write_evaluation
 
 PARAMS_FILE, TEAM_FILE = "params.json", "team.json"
 """All parameters, and the team's prompts with their worked examples: with them the leader can be played anywhere."""
+POLICY_FILE = "consult.json"
+"""When the leader is unsure, where it asks its team by that."""
 REFERENCES_FOLDER = "references"
 """The passages that its agents look questions up in, a file an agent."""
 
 
 def write_description(candidate: Candidate, folder: Path) -> None:
-    """Write the model card, the per-problem scores, all metrics, parameters and the team."""
+    """Write the model card, the per-problem scores, all metrics, parameters, the team and when it is asked."""
     (folder / "README.md").write_text(model_card(candidate), encoding="utf-8")
     write_evaluation(folder, candidate.evaluation)
     _write_json(folder / "metrics.json", candidate.metrics)
     _write_json(folder / PARAMS_FILE, candidate.params.model_dump(mode="json", by_alias=True))
     _write_json(folder / TEAM_FILE, [_prompt(agent) for agent in candidate.team])
+    if candidate.policy is not None:
+        shutil.copyfile(candidate.policy, folder / POLICY_FILE)
     for name, passages in candidate.references.items():
         target = reference_in(folder, name)
         target.parent.mkdir(exist_ok=True)

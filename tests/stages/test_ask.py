@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from mlpo.agents.backend import failed
 from mlpo.agents.scripted import ScriptedModels
-from mlpo.config import ConfigError, Params, RoundsConfig
+from mlpo.config import ConfigError, Params, RoundsConfig, parse_params
 from mlpo.layout import MLPO_LEADER
+from mlpo.method.confidence import ConfidenceMap
+from mlpo.method.consult import ConsultPolicy
 from mlpo.method.prompts import AgentPrompt, leader_text
 from mlpo.stages import ask
+from mlpo.stages.policy import write_policy
 from mlpo.tracking.register import register_leader
 from mlpo.tracking.runs import stage_run
 from mlpo.types import LEADER, Completion, Request
@@ -95,3 +100,20 @@ def test_mistakes_are_named(house: Path, params: Params) -> None:
         ask.run(params, "  ")
     with pytest.raises(ConfigError, match="no champion and no leader in data/leaders/mlpo; run the pipeline first"):
         ask.run(params, "17 + 25?")
+
+
+@pytest.mark.parametrize(("doubt", "titles"), [(0.2, ["alone"]), (0.8, ["alone", "round 0", "round 1"])])
+def test_a_leader_that_is_sure_answers_without_its_team(
+    house: Path, raw_params: dict[str, Any], doubt: float, titles: list[str]
+) -> None:
+    MLPO_LEADER.mkdir(parents=True)
+    line = ConfidenceMap(((0.0, 1.0), (1.0, 0.0)))
+    write_policy(ConsultPolicy("entropy", line, line, line, ask_below=0.5, again_below=0.5))
+
+    def reply(request: Request) -> Completion:
+        text = leader_text("hm", "42") if request.model == LEADER else "41"
+        return Completion(request.problem_id, request.model, text, "stop", 5, 2, entropy=doubt)
+
+    text = shown(parse_params(raw_params | {"consult": {"when": "unsure"}}), ScriptedModels(reply))
+    assert re.findall(r"─ (alone|round \d) ─", text) == titles
+    assert text.rstrip().endswith("answer: 42")

@@ -12,6 +12,7 @@ import pytest
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
 from mlpo.layout import (
+    CONSULT_POLICY,
     METRICS,
     MLPO_LEADER,
     PROBLEM_STATISTICS,
@@ -21,8 +22,11 @@ from mlpo.layout import (
     TRANSCRIPTS,
     proposals_of,
 )
+from mlpo.method.confidence import ConfidenceMap
+from mlpo.method.consult import ConsultPolicy
 from mlpo.method.prompts import leader_text
 from mlpo.stages import evaluate, propose, register
+from mlpo.stages.policy import write_policy
 from mlpo.tracking.promotion import promote
 from mlpo.tracking.registry import champion_folder, leaders
 from mlpo.types import Request
@@ -62,6 +66,25 @@ def test_the_leader_becomes_a_version_with_its_evaluation(
     assert len(stored["scores"]) == 4
     card = (champion_folder() / "README.md").read_text(encoding="utf-8")
     assert "| MLPO leader + team | 1.000 |" in card
+
+
+@pytest.mark.parametrize("when", ["unsure", "never"])
+def test_a_leader_that_does_not_always_ask_is_judged_as_it_will_be_played(
+    evaluated: Params, raw_params: dict[str, Any], when: str
+) -> None:
+    line = ConfidenceMap(((0.0, 1.0), (1.0, 0.0)))
+    write_policy(ConsultPolicy("entropy", line, line, line, ask_below=0.5, again_below=0.5, basis={"n": 7}))
+    params = parse_params(raw_params | {"consult": {"when": when}})
+    evaluate.run(params, models=ScriptedModels(reply))
+    register.run(params)
+    stored = json.loads((champion_folder() / "evaluation.json").read_text(encoding="utf-8"))
+    strategies = json.loads(METRICS.read_text(encoding="utf-8"))["strategies"]
+    played = strategies["leader_consult" if when == "unsure" else "leader_solo"]
+    assert {name: stored[name] for name in ("prompt_tokens", "completion_tokens")}.items() <= played.items()
+    carried = champion_folder() / "consult.json"
+    assert carried.is_file() == (when == "unsure") == ("consult" in json.loads(REGISTERED.read_text()))
+    if when == "unsure":
+        assert json.loads(carried.read_text()) == json.loads(CONSULT_POLICY.read_text())
 
 
 def test_the_card_shows_a_prompt_as_the_leader_sees_it(evaluated: Params) -> None:
