@@ -79,6 +79,17 @@ def holder_table(metrics: Mapping[str, Any]) -> HolderTable | None:
     return HolderTable(counts, tuple(any_row[k]["n"] for k in counts), rows)
 
 
+def before_training_sentence(found: Mapping[str, Any]) -> str:
+    """What stage `headroom` found out before the leader was trained with its team, in a sentence."""
+    if not found:
+        return "there were no calibration problems, so nobody knew before training whether this team can pay"
+    won, lost = found["winnable"], found["losable"]
+    return (
+        f"alone the SFT leader has {found['alone']:.3f} of {found['n']} calibration problems; "
+        f"asking its team can win {_with_interval(won, '.3f')} of them and lose {_with_interval(lost, '.3f')}"
+    )
+
+
 def _row(name: str, row: Mapping[str, Any]) -> HeadroomRow:
     captured = row["captured"]
     return HeadroomRow(

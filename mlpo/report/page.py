@@ -9,7 +9,7 @@ from mlpo.report.browser import MARKS
 from mlpo.report.budgets import EQUAL_WITHIN, budget_rows, stage_rows
 from mlpo.report.drawing import DARK, LIGHT, svg
 from mlpo.report.gallery import Plot
-from mlpo.report.headroom import headroom_families, headroom_rows, holder_table
+from mlpo.report.headroom import before_training_sentence, headroom_families, headroom_rows, holder_table
 from mlpo.report.rows import difference_rows, p_value, percent, rule, strategy_label, strategy_rows
 
 SECTIONS = {"strategies": "Strategies", "costs": "Costs", "team": "The team", "training": "Training"}
@@ -49,6 +49,8 @@ def page(
         level=percent(confidence),
         leader=metrics["strategies"]["leader"],
         families=_family_table(metrics),
+        before_training=before_training_sentence(found) if (found := metrics.get("before_training")) else "",
+        early_warning=(metrics.get("before_training") or {}).get("warning", ""),
         headroom=headroom_rows(metrics),
         headroom_families=headroom_families(metrics),
         holders=holder_table(metrics),

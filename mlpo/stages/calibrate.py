@@ -30,7 +30,7 @@ from mlpo.method.headroom import captured_headroom, headroom, proposal_chances
 from mlpo.method.metrics import Graded, accuracy_interval, paired_difference
 from mlpo.method.routing import fit_routing
 from mlpo.method.shares import rounded
-from mlpo.stages.calibration import calibration_problems, play_on_calibration
+from mlpo.stages.calibration import calibration_problems, check_leader, play_on_calibration
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.entrants import Entrant
 from mlpo.stages.policy import write_policy
@@ -53,6 +53,7 @@ def run(params: Params, *, models: Models | None = None) -> None:
     Raises:
         ConfigError: problems, proposals or the leader are missing; nothing is written.
     """
+    check_leader(MLPO_LEADER, "train_mlpo")
     with (
         stage_clock("calibrate") as clock,
         stage_run("calibrate", params, inputs=INPUTS, outputs=OUTPUTS) as tracked,
@@ -83,12 +84,14 @@ def choose(params: Params, graded: Sequence[Graded]) -> dict[str, Any]:
     write_routing(fit_routing(train, held, alone, seed=params.seed))
     policy = None
     if graded:
-        consult = params.consult
+        consult, asks_by_doubt = params.consult, params.is_selective
         signal: Signal = "agreement" if consult.samples else "entropy"
         policy = fit_policy(
             [measured(g, signal) for g in graded],
             signal=signal,
             num_samples=consult.samples,
+            when=consult.when if asks_by_doubt else "unsure",
+            keep_asking=params.rounds.keep_asking if asks_by_doubt else "while_unsure",
             price=consult.price,
             share=consult.share,
         )

@@ -29,16 +29,24 @@ def calibration_problems() -> tuple[Problem, ...]:
     return tuple(sorted(read_jsonl(CALIBRATION_PROBLEMS, Problem), key=lambda p: p.id))
 
 
+def check_leader(leader: Path, stage: str) -> None:
+    """Refuse before anything runs.
+
+    Raises:
+        ConfigError: the leader is not there.
+    """
+    if not leader.is_dir():
+        raise ConfigError(f"{leader}: no leader here; run `mlpo {stage}`, or `dvc repro` for all that is missing")
+
+
 def play_on_calibration(
     params: Params, leader: Path, name: str, entrant: Entrant, clock: StageClock, models: Models | None
 ) -> list[Graded]:
     """Play a trained leader's strategy on every calibration problem; what is asked is kept in .mlpo/calibration.jsonl.
 
     Raises:
-        ConfigError: problems, proposals or the leader are missing; the message says which stage makes them.
+        ConfigError: problems or proposals are missing; the message says which stage makes them.
     """
-    if not leader.is_dir():
-        raise ConfigError(f"{leader}: no leader here; run `dvc repro` for all that is missing")
     problems = calibration_problems()
     contest = Contest(str(leader), None, {name: entrant})
     total = len(problems) * contest.generations

@@ -25,6 +25,7 @@ from mlpo.method.metrics import Graded, evaluation_metrics
 from mlpo.stages.arena import Arena, play, read_arena
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.costs import strategy_seconds, usage, write_timings
+from mlpo.stages.headroom import before_training
 from mlpo.stages.holders import num_holders
 from mlpo.stages.policy import kept_policy
 from mlpo.stages.progress import progress
@@ -76,6 +77,7 @@ def metrics_of(params: Params, arena: Arena, graded: Mapping[str, Sequence[Grade
     }
     metrics = evaluation_metrics(graded, best_single=arena.best_single, generations=arena.generations, **counted)
     return metrics | {
+        "before_training": before_training(),
         "headroom": headroom_metrics(graded, **counted),
         "by_holders": accuracy_by_holders(graded, num_holders(params, arena.problems)),
         "consult": _consult(graded),

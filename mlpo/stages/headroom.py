@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import Any
 
@@ -11,8 +12,9 @@ from mlpo.grading import is_equivalent
 from mlpo.layout import CALIBRATION_PROBLEMS, HEADROOM, PROPOSALS, SFT_LEADER
 from mlpo.method.baselines import solo_leader
 from mlpo.method.headroom import headroom, proposal_chances
-from mlpo.stages.calibration import calibration_problems, play_on_calibration
-from mlpo.stages.clock import stage_clock
+from mlpo.report.headroom import before_training_sentence
+from mlpo.stages.calibration import calibration_problems, check_leader, play_on_calibration
+from mlpo.stages.clock import StageClock, stage_clock
 from mlpo.stages.entrants import Entrant, leader_sampling
 from mlpo.stages.proposals import read_proposal_sets
 from mlpo.store import write_json_atomic
@@ -30,6 +32,7 @@ def run(params: Params, *, models: Models | None = None) -> None:
     Raises:
         ConfigError: problems, proposals or the SFT leader are missing; nothing is written.
     """
+    check_leader(SFT_LEADER, "train_sft")
     with (
         stage_clock("headroom") as clock,
         stage_run("headroom", params, inputs=INPUTS, outputs=[HEADROOM]) as tracked,
@@ -39,10 +42,12 @@ def run(params: Params, *, models: Models | None = None) -> None:
         if found:
             shares = {name: found[name]["share"] for name in ("winnable", "losable")}
             tracked.log_result({"n": found["n"], "alone": found["alone"], "ceiling": found["ceiling"], **shares})
-    print(said(found))
+    print(f"{HEADROOM}: {before_training_sentence(found)}")
+    if found and found["warning"]:
+        print(f"warning: {found['warning']}")
 
 
-def measure(params: Params, clock: Any, models: Models | None) -> dict[str, Any]:
+def measure(params: Params, clock: StageClock, models: Models | None) -> dict[str, Any]:
     """The SFT leader's `headroom`, as headroom.json has it."""
     sets = read_proposal_sets(tuple(params.team), split=CALIBRATION_PROBLEMS, equivalent=is_equivalent)
     alone = partial(solo_leader, leader_sampling=leader_sampling(params), seed=params.seed, name=NAME)
@@ -51,14 +56,7 @@ def measure(params: Params, clock: Any, models: Models | None) -> dict[str, Any]
     return headroom(chances, confidence=params.evaluate.confidence)
 
 
-def said(found: dict[str, Any]) -> str:
-    """The result in a line, and below it the warning where there is one."""
-    if not found:
-        return f"{HEADROOM}: prepare.num_calibration is 0, so nobody knows whether this team can pay"
-    won, lost = found["winnable"], found["losable"]
-    low, high = won["interval"]
-    line = (
-        f"{HEADROOM}: alone the SFT leader has {found['alone']:.3f} of {found['n']} calibration problems; "
-        f"asking its team can win {won['share']:.3f} [{low:.3f}, {high:.3f}] and lose {lost['share']:.3f}"
-    )
-    return f"{line}\nwarning: {found['warning']}" if found["warning"] else line
+def before_training() -> dict[str, Any]:
+    """What the stage found out; {} where it has not run."""
+    found: dict[str, Any] = json.loads(HEADROOM.read_text(encoding="utf-8")) if HEADROOM.is_file() else {}
+    return found

@@ -73,7 +73,7 @@ def test_a_variant_runs_only_what_the_first_has_not_made() -> None:
     base = RunId("base", 0)
     team = [f"{stage}@{agent}" for stage in ("reference", "propose") for agent in RAW["team"]]
     assert dict(step(plan, "traces", "evaluate").takes_over) == dict.fromkeys(
-        ("prepare", *team, "demonstrate", "train_sft", "train_mlpo"), base
+        ("prepare", *team, "demonstrate", "train_sft", "headroom", "train_mlpo"), base
     )
     assert {need.part for need in step(plan, "steps", "train_mlpo").needs} == {"agents", "train_sft"}
 
