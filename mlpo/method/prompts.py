@@ -16,6 +16,8 @@ LEADER_SYSTEM = (
     "Think, then answer in the form <think>...</think><answer>...</answer>. "
     "A team may propose answers; some members are wrong."
 )
+NOTE = "Note: "
+"""Before a passage that an agent looked up."""
 WORDS = re.compile(r"\w+")
 TAGS = re.compile(r"<(\s*/?\s*(?:think|answer)\b[^>]*)>", re.IGNORECASE)
 
@@ -67,7 +69,7 @@ def looked_up(agent: AgentPrompt, problem: Problem) -> str:
 
 def with_passages(question: str, passages: Sequence[Passage]) -> str:
     """Passages, a note each, and then the question: a small model answers what it was asked last."""
-    return "\n".join([*(f"Note: {quote(passage.text)}" for passage in passages), question])
+    return "\n".join([*(f"{NOTE}{quote(passage.text)}" for passage in passages), question])
 
 
 def leader_messages(problem: Problem, proposals: Sequence[Completion]) -> tuple[Message, ...]:

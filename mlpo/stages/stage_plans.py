@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mlpo.config import AgentConfig, LeaderConfig, Params
-from mlpo.method.prompts import LEADER_SYSTEM
+from mlpo.method.prompts import LEADER_SYSTEM, NOTE
 from mlpo.models.memory import BFLOAT16, FLOAT32, Memory, sampling_memory, training_memory
 from mlpo.models.shape import ModelShape
 from mlpo.stages.demonstrate import MAX_OWN_SHOTS
@@ -67,18 +67,32 @@ class Planner:
             yield StagePlan(f"propose@{who}", prompts, asked, prompts * read, asked * drawn, memory=memory)
         yield self.demonstrate()
         yield self.train_sft()
+        if prepare.num_calibration:
+            yield self.headroom()
         yield self.train_mlpo()
+        if prepare.num_calibration:
+            yield self.calibrate()
         yield self.evaluate()
 
     def agent_prompt(self, agent: AgentConfig, question: int, *, again: bool = False) -> int:
         """An agent's prompt, tokens; from round 1 on its last proposal, the draft and the question come again."""
-        shots = sum(agent.shots.values())
-        tokens = tokens_of(len(agent.system)) + shots * (self.questions.mean + self.questions.solution) + question
+        shots, looked_up = sum(agent.shots.values()), self.looked_up(agent)
+        example = looked_up + self.questions.mean + self.questions.solution
+        tokens = tokens_of(len(agent.system)) + shots * example + looked_up + question
         messages = bool(agent.system) + 2 * shots + 1
         if again:
-            tokens += agent.sampling.max_tokens + self.params.rounds.max_draft_tokens + question
+            tokens += agent.sampling.max_tokens + self.params.rounds.max_draft_tokens + looked_up + question
             messages += 2
         return tokens + messages * MESSAGE_TOKENS
+
+    def looked_up(self, agent: AgentConfig) -> int:
+        """The passages before a question at their longest, tokens; a benchmark's are as long as a worked answer."""
+        if agent.reference is None:
+            return 0
+        passage = tokens_of(agent.reference.max_characters)
+        if agent.reference.benchmark:
+            passage = min(passage, self.questions.solution)
+        return agent.reference.top_k * (passage + tokens_of(len(NOTE)))
 
     def leader_prompt(self, question: int) -> int:
         """The leader's prompt with every proposal at its longest, tokens."""
@@ -135,6 +149,25 @@ class Planner:
             )
         out = drawn * config.max_completion_tokens
         return StagePlan("train_mlpo", prompts, drawn, prompts * prompt, out, config.steps, memory)
+
+    def headroom(self) -> StagePlan:
+        """The SFT leader alone on calibration problems."""
+        asked, draft = self.params.prepare.num_calibration, self.params.rounds.max_draft_tokens
+        read = asked * (tokens_of(len(LEADER_SYSTEM)) + self.questions.mean)
+        return StagePlan("headroom", asked, asked, read, asked * draft, memory=self.sampling(self.models[LEADER]))
+
+    def calibrate(self) -> StagePlan:
+        """The leader alone and all its rounds on calibration problems; round 0 of the agents is kept from `propose`."""
+        params, q = self.params, self.questions
+        rounds, answers = params.rounds.num_rounds, 1 + params.consult.samples
+        agents = [(agent, rounds - 1) for agent in params.team.values()]
+        read = rounds * self.leader_prompt(q.mean) + tokens_of(len(LEADER_SYSTEM)) + q.mean
+        read += sum(n * self.agent_prompt(agent, q.mean, again=True) for agent, n in agents)
+        out = (rounds + 1) * answers * params.rounds.max_draft_tokens
+        out += sum(n * agent.sampling.max_tokens for agent, n in agents)
+        problems = params.prepare.num_calibration
+        asked = problems * ((rounds + 1) * answers + sum(n for _, n in agents))
+        return StagePlan("calibrate", asked, asked, problems * read, problems * out, memory=self.together())
 
     def evaluate(self) -> StagePlan:
         """Leaders with the team, trained ones alone too; round 0 of the agents is kept from `propose`."""

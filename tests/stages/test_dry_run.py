@@ -82,7 +82,8 @@ def test_the_papers_leader_fits_eight_gpus_or_two_with_adapters_but_not_one() ->
 def test_every_stage_is_counted(raw: dict[str, Any]) -> None:
     found = stages(parse_params(raw))
     assert list(found) == [
-        "prepare", "propose@one", "propose@two", "demonstrate", "train_sft", "train_mlpo", "evaluate"
+        "prepare", "propose@one", "propose@two", "demonstrate", "train_sft", "headroom", "train_mlpo", "calibrate",
+        "evaluate",
     ]  # fmt: skip
     # 20 x 3 + 4 + 10 completions of at most 10 tokens
     assert (found["propose@one"].completions, found["propose@one"].tokens_out) == (74, 740)
@@ -93,8 +94,18 @@ def test_every_stage_is_counted(raw: dict[str, Any]) -> None:
     assert (found["train_sft"].prompts, found["train_sft"].steps) == (18, 5)
     # 3 batches of roll-outs serve 5 steps: 6 prompts, 24 completions
     assert (found["train_mlpo"].prompts, found["train_mlpo"].completions, found["train_mlpo"].steps) == (6, 24, 5)
+    # 4 calibration problems: alone, and alone, 2 drafts and two agents in round 1
+    assert (found["headroom"].completions, found["calibrate"].completions) == (4, 4 * (3 + 2))
     # three leaders of 2 rounds, two of them alone too, and two agents in round 1 of each: 6 + 2 + 6
     assert found["evaluate"].completions == 10 * (6 + 2 + 6)
+
+
+def test_what_an_agent_looks_up_is_counted_before_every_question(raw: dict[str, Any]) -> None:
+    without = stages(parse_params(raw))["propose@one"]
+    raw["team"]["one"]["reference"] = {"source": "notes", "top_k": 2, "max_characters": 300}
+    found = stages(parse_params(raw))["propose@one"]
+    # 34 prompts, each with its own question and two worked examples: 3 x 2 passages of 300 characters
+    assert (found.tokens_in - without.tokens_in) / 34 > 3 * 2 * 300 / 5
 
 
 def test_what_stays_loaded_together_is_added_up_once_per_model(raw: dict[str, Any]) -> None:
