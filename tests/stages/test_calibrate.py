@@ -1,4 +1,4 @@
-"""Stages `headroom` and `calibrate`: what the team can win, and what is chosen for a leader, on calibration problems."""
+"""Stages `headroom` and `calibrate`: what the team can win, what is chosen for a leader, on calibration problems."""
 
 from __future__ import annotations
 
