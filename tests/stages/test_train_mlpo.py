@@ -76,7 +76,8 @@ def make_params(house: Path, raw_params: dict[str, Any], warm: Path) -> MakePara
 
     def make(**changes: Any) -> Params:
         own = {key: changes.pop(key) for key in ("rounds", "seed") if key in changes}
-        return parse_params(raw_params | own | {"train_mlpo": small | changes})
+        # in bfloat16, which a CPU may have, two processes round otherwise than one
+        return parse_params(raw_params | own | {"train_mlpo": small | changes, "runtime": {"dtype": "float32"}})
 
     for agent in make().team:
         propose.run(make(), agent, models=ScriptedModels(reply))
