@@ -92,17 +92,25 @@ def run(params: Params, *, models: Models | None = None) -> None:
 
 
 def own_requests(params: Params, problems: Sequence[Problem]) -> list[Request]:
-    """The untrained leader alone, with one worked example of each of the first families and no tags to keep to."""
+    """The untrained leader alone, with one worked example of several families, its own among them, and no tags."""
     examples: dict[str, Problem] = {}
     for shot in read_jsonl(SHOT_PROBLEMS, Problem):
         examples.setdefault(shot.family, shot)
-    prompt = AgentPrompt(LEADER, OWN_SYSTEM, tuple(examples.values())[:MAX_OWN_SHOTS])
     sampling = sampling_of(params.demonstrate.sampling)
     return [
-        agent_request(problem, prompt, sampling, params.seed, sample=sample)
+        agent_request(problem, _shown(problem, examples), sampling, params.seed, sample=sample)
         for problem in problems
         for sample in range(params.demonstrate.leader_samples)
     ]
+
+
+def _shown(problem: Problem, examples: Mapping[str, Problem]) -> AgentPrompt:
+    """The first families' examples; that of the problem's own takes the last place where it is not among them."""
+    shown = list(examples.values())[:MAX_OWN_SHOTS]
+    own = examples.get(problem.family)
+    if own is not None and own not in shown:
+        shown[-1] = own
+    return AgentPrompt(LEADER, OWN_SYSTEM, tuple(shown))
 
 
 def solo_accuracy(problems: Mapping[str, Problem], own: Mapping[str, Sequence[Completion]]) -> dict[str, float]:

@@ -11,11 +11,11 @@ import pytest
 
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
-from mlpo.layout import DEMONSTRATION_STATISTICS, DEMONSTRATIONS, SOLO_ACCURACY, TRAIN_PROBLEMS
+from mlpo.layout import DEMONSTRATION_STATISTICS, DEMONSTRATIONS, SHOT_PROBLEMS, SOLO_ACCURACY, TRAIN_PROBLEMS
 from mlpo.stages import demonstrate, propose
-from mlpo.store import read_jsonl, read_solo_accuracy
+from mlpo.store import read_jsonl, read_solo_accuracy, write_jsonl_atomic
 from mlpo.types import LEADER, Demonstration, Problem, Request, Sampling
-from tests.stages.conftest import copy_proposals, proposed
+from tests.stages.conftest import copy_proposals, problem, proposed
 
 NUM_TRAIN = 3
 WRITTEN = (DEMONSTRATIONS, SOLO_ACCURACY, DEMONSTRATION_STATISTICS)
@@ -104,6 +104,15 @@ def test_the_leader_samples_alone_with_one_example_a_family(ready: Params) -> No
     assert [m.content for m in requests[0].messages] == [demonstrate.OWN_SYSTEM, "20 + 1?", "21", "2 + 1?"]
     assert len({(r.problem_id, r.sample, r.seed) for r in requests}) == NUM_TRAIN * 4
     assert {r.sampling for r in requests} == {Sampling(0.7, 0.95, 24, ("\n",))}
+
+
+def test_the_problems_own_family_is_among_the_examples_however_many_there_are(ready: Params) -> None:
+    shots = [problem(n, "shot", family=f"family{n:02d}") for n in range(12)]
+    write_jsonl_atomic(SHOT_PROBLEMS, shots)
+    asked = demonstrate.own_requests(ready, [problem(50, "train", family="family02"), problem(51, "train", "family11")])
+    shown = [[m.content for m in request.messages if m.role == "user"][:-1] for request in asked[::4]]
+    first = [f"{n} + 1?" for n in range(demonstrate.MAX_OWN_SHOTS)]
+    assert shown == [first, [*first[:-1], "11 + 1?"]]
 
 
 def test_the_leaders_own_samples_may_be_longer(ready: Params) -> None:
