@@ -72,7 +72,7 @@ class Params(Section):
     def _sections_fit_together(self) -> Params:
         if "leader" in self.team:
             raise ValueError("an agent may not be called 'leader'; rename it")
-        unknown = {f for a in self.team.values() for f in a.shots} - set(self.prepare.families)
+        unknown = {f for a in self.team.values() for f, count in a.shots.items() if count} - set(self.prepare.families)
         if unknown and self.prepare.families != (ALL_FAMILIES,):
             raise ValueError(f"shots name families that prepare.families does not hold: {', '.join(sorted(unknown))}")
         alone = sorted(NEED_COLLEAGUES & set(self.evaluate.rivals)) if len(self.team) == 1 else []
