@@ -46,6 +46,10 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     return raw
 
 
+def test_no_example_may_be_asked_of_a_family_that_is_not_drawn() -> None:
+    assert parse_params(changed("team.alpha.shots", {"history": 0})).team["alpha"].shots == {"history": 0}
+
+
 def test_the_order_of_the_team_in_the_file_is_nothing():
     team = RAW["team"]
     backwards = parse_params(changed("team", dict(reversed(team.items()))))
@@ -97,6 +101,11 @@ def test_every_parameter_has_a_meaning(name: str, meaning: str | None):
             "rounds.agreement_samples must be 1 or propose.samples (3), which training shows",
         ),
         ("team.alpha.shots", {"history": 1}, "shots name families that prepare.families does not hold: history"),
+        (
+            "rounds",
+            {"agreement_samples": 3, "continue": "while_unsure"},
+            "a leader that asks by how sure it is was not made to be told of agreement",
+        ),
     ],
 )
 def test_a_wrong_parameter_is_named_with_its_mend(path: str, value: Any, message: str):

@@ -84,6 +84,11 @@ class Params(Section):
             raise ValueError(
                 f"rounds.agreement_samples must be 1 or propose.samples ({self.propose.samples}), which training shows"
             )
+        if self.rounds.agreement_samples > 1 and self.is_selective:
+            raise ValueError(
+                "rounds.agreement_samples: a leader that asks by how sure it is was not made to be told of agreement; "
+                "leave it at 1, or set consult.when and rounds.continue to always"
+            )
         return self
 
 

@@ -109,6 +109,9 @@ def _track(tracked: StageRun, metrics: Mapping[str, Any], cases: Sequence[Graded
     """Record the results, the plots and some of the leader's transcripts."""
     numbers = {f"{name}.{key}": row[key] for name, row in metrics["strategies"].items() for key in TRACKED}
     numbers |= {f"{name}.difference": row["difference"] for name, row in metrics["paired"].items()}
+    for leader, row in metrics["headroom"].items():
+        numbers |= {f"{leader}.winnable": row["winnable"]["share"], f"{leader}.losable": row["losable"]["share"]}
+        numbers |= {f"{leader}.captured": row["captured"]["share"]} if row["captured"] else {}
     numbers["dead_agents"] = len(metrics["dead_agents"])
     tracked.log_result(numbers)
     tracked.log_artifact(METRICS, "report")
