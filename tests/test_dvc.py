@@ -114,6 +114,23 @@ def test_every_parameter_of_a_stage_exists_and_its_own_section_is_among_them() -
         assert SECTION.get(name, name) in stage["params"]
 
 
+@pytest.mark.parametrize("file", ["params.yaml", "configs/gpu-small.yaml", "configs/paper.yaml"])
+def test_every_parameter_of_a_stage_is_written_out(file: str) -> None:
+    # DVC stops at a stage of which params.yaml lacks a parameter, default or not
+    raw = YAML(typ="safe").load(ROOT / file)
+    wanted = {
+        param.replace("${key}", agent)
+        for stage in stages().values()
+        for param in stage["params"]
+        for agent in raw["team"]
+    }
+    for param in sorted(wanted):
+        value = raw
+        for key in param.split("."):
+            assert key in value, f"{file} lacks {param}"
+            value = value[key]
+
+
 def test_a_stage_names_the_sections_it_reads_and_no_others() -> None:
     # `params.section` in the modules a stage imports, against `params:` in dvc.yaml
     known = {info.alias or name for name, info in Params.model_fields.items()} - {"runtime"}
