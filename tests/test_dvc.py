@@ -114,7 +114,9 @@ def test_every_parameter_of_a_stage_exists_and_its_own_section_is_among_them() -
         assert SECTION.get(name, name) in stage["params"]
 
 
-@pytest.mark.parametrize("file", ["params.yaml", "configs/gpu-small.yaml", "configs/paper.yaml"])
+@pytest.mark.parametrize(
+    "file", ["params.yaml", *sorted(f"configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml"))]
+)
 def test_every_parameter_of_a_stage_is_written_out(file: str) -> None:
     # DVC stops at a stage of which params.yaml lacks a parameter, default or not
     raw = YAML(typ="safe").load(ROOT / file)
