@@ -11,7 +11,18 @@ EQUAL_WITHIN = 0.05
 """Budgets that differ by less are called equal: a budget of tokens is spent in whole samples."""
 
 
-_ORDER = ("prepare", "reference", "propose", "demonstrate", "train_sft", "train_mlpo", "evaluate", "register")
+_ORDER = (
+    "prepare",
+    "reference",
+    "propose",
+    "demonstrate",
+    "train_sft",
+    "headroom",
+    "train_mlpo",
+    "calibrate",
+    "evaluate",
+    "register",
+)
 
 
 class BudgetRow(NamedTuple):

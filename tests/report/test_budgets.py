@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mlpo.cli import STAGES
 from mlpo.report.budgets import budget_rows, stage_rows
 
 TIMINGS = {
@@ -56,3 +57,8 @@ def test_stages_stand_in_the_order_they_run_with_their_sum() -> None:
         ("propose@geo", 5.0, 0.0), ("train_mlpo", 100.0, 90.0), ("evaluate", 30.0, 20.0), ("in all", 135.0, 110.0)
     ]  # fmt: skip
     assert stage_rows({}) == []
+
+
+def test_every_stage_has_its_place() -> None:
+    timings = {"stages": {name: {"wall_seconds": 1.0, "model_seconds": 0.5} for name in reversed(STAGES)}}
+    assert [row[0] for row in stage_rows(timings)] == [*STAGES, "in all"]
