@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from mlpo.references.index import ReferenceIndex
@@ -48,3 +50,9 @@ def test_a_score_says_how_near_the_best_passage_is() -> None:
 def test_nothing_to_look_up_in_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one passage"):
         ReferenceIndex([], 1)
+
+
+def test_the_library_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    ReferenceIndex(PLURALS, 1)
+    assert caplog.records == []
