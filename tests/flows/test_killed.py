@@ -22,12 +22,14 @@ from mlpo.layout import (
     MLPO_LEADER,
     SFT_LEADER,
     SHOT_PROBLEMS,
+    SOLO_ACCURACY,
     TEST_PROBLEMS,
     TRAIN_PROBLEMS,
     WORK,
     proposals_of,
+    reference_of,
 )
-from mlpo.store import write_jsonl_atomic
+from mlpo.store import write_json_atomic, write_jsonl_atomic
 from mlpo.training.workspace import Workspace
 from mlpo.types import Problem
 from tests.flows.conftest import MakeCheckout, Prefect, eventually, run, running
@@ -67,6 +69,8 @@ def configure(checkout: Path) -> None:
         },
     }  # fmt: skip
     (checkout / "params.yaml").write_text(yaml.safe_dump(params))
+    (checkout / reference_of(AGENT)).mkdir(parents=True)
+    write_json_atomic(checkout / SOLO_ACCURACY, {})
     sizes = {TRAIN_PROBLEMS: NUM_TRAIN, CALIBRATION_PROBLEMS: 0, TEST_PROBLEMS: NUM_TEST, SHOT_PROBLEMS: 1}
     for path, num in sizes.items():
         split = path.stem

@@ -34,7 +34,7 @@ def step(plan: StudyPlan, variant: str, part: str) -> Step:
 @pytest.mark.parametrize(
     ("change", "stale"),
     [
-        ({"evaluate": {"num_traces": 0}}, {"evaluate", "register"}),
+        ({"evaluate": {**RAW["evaluate"], "num_traces": 0}}, {"evaluate", "register"}),
         ({"train_mlpo": {**RAW["train_mlpo"], "steps": 1}}, {"train_mlpo", "calibrate", "evaluate", "register"}),
         ({"train_sft": {"epochs": 0}}, AFTER_SFT),
         ({"runtime": {**RAW["runtime"], "batch_tokens": 64}}, set()),

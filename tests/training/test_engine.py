@@ -89,8 +89,9 @@ def test_two_processes_that_share_weights_and_have_an_engine_each_train_as_one_d
     one, two = found("one"), found("two")
     for mine, theirs in zip(one["rollouts"], two["rollouts"], strict=True):
         assert mine | {"advantage": 0} == theirs | {"advantage": 0}  # it is rounded
-    for name, weight in one["weights"].items():  # steps of 0.01; the order of sums moved some by up to 5e-5
-        torch.testing.assert_close(weight, two["weights"][name], atol=1e-4, rtol=0, msg=name)
+    # steps of 0.01; the order of sums, which differs by CPU, moved one weight of 16,384 by up to 1.3e-4
+    for name, weight in one["weights"].items():
+        torch.testing.assert_close(weight, two["weights"][name], atol=5e-4, rtol=0, msg=name)
 
 
 def test_no_process_is_left(found: Found) -> None:
