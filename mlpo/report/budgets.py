@@ -65,9 +65,14 @@ def budget_rows(metrics: Mapping[str, Any], timings: Mapping[str, Any]) -> list[
 def stage_rows(timings: Mapping[str, Any]) -> list[tuple[str, float, float]]:
     """Stage, its wall and its model seconds, in the order in which stages run, and their sum; [] without timings."""
     stages = timings.get("stages", {})
-    ordered = sorted(stages, key=lambda name: (_ORDER.index(name.partition("@")[0]), name))
+    ordered = sorted(stages, key=lambda name: (_place(name.partition("@")[0]), name))
     rows = [(name, stages[name]["wall_seconds"], stages[name]["model_seconds"]) for name in ordered]
     return [*rows, ("in all", sum(row[1] for row in rows), sum(row[2] for row in rows))] if rows else []
+
+
+def _place(stage: str) -> int:
+    """Where a stage stands; one that other code timed here, and that is none any more, stands last."""
+    return _ORDER.index(stage) if stage in _ORDER else len(_ORDER)
 
 
 def _equal_in(row: StrategyRow, leader: StrategyRow) -> str:

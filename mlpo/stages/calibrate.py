@@ -25,10 +25,12 @@ from mlpo.layout import (
     TRAIN_PROBLEMS,
 )
 from mlpo.method.confidence import Signal
+from mlpo.method.consult import ConsultPolicy
 from mlpo.method.consult_replay import measured
 from mlpo.method.headroom import captured_headroom, headroom, proposal_chances
 from mlpo.method.metrics import Graded, accuracy_interval, paired_difference
 from mlpo.method.routing import fit_routing
+from mlpo.method.selection import ProposalSet
 from mlpo.method.shares import rounded
 from mlpo.stages.calibration import calibration_problems, check_leader, play_on_calibration
 from mlpo.stages.clock import stage_clock
@@ -82,19 +84,7 @@ def choose(params: Params, graded: Sequence[Graded]) -> dict[str, Any]:
     train = read_proposal_sets(agents, equivalent=is_equivalent)
     held = read_proposal_sets(agents, split=CALIBRATION_PROBLEMS, equivalent=is_equivalent)
     write_routing(fit_routing(train, held, alone, seed=params.seed))
-    policy = None
-    if graded:
-        consult, asks_by_doubt = params.consult, params.is_selective
-        signal: Signal = "agreement" if consult.samples else "entropy"
-        policy = fit_policy(
-            [measured(g, signal) for g in graded],
-            signal=signal,
-            num_samples=consult.samples,
-            when=consult.when if asks_by_doubt else "unsure",
-            keep_asking=params.rounds.keep_asking if asks_by_doubt else "while_unsure",
-            price=consult.price,
-            share=consult.share,
-        )
+    policy = policy_of(params, graded)
     write_policy(policy)
     sets = {each.problem.id: each for each in held}
     return {
@@ -103,6 +93,31 @@ def choose(params: Params, graded: Sequence[Graded]) -> dict[str, Any]:
         "headroom": _headroom([sets[g.problem.id] for g in graded], graded, params) if graded else None,
         "policy": policy.to_json() if policy else None,
     }
+
+
+def policy_of(params: Params, graded: Sequence[Graded]) -> ConsultPolicy | None:
+    """When the leader is unsure; None where nothing was played, or its model does not tell and nobody asks by that.
+
+    Raises:
+        ValueError: its model does not tell, and the parameters say to ask by it.
+    """
+    consult, asks_by_doubt = params.consult, params.is_selective
+    signal: Signal = "agreement" if consult.samples else "entropy"
+    trails = [measured(g, signal) for g in graded]
+    if not trails:  # who asks by it is told where it is read
+        return None
+    if not asks_by_doubt and all(made.signal is None for trail in trails for made in trail):
+        print(f"no policy: the leader's model does not tell the {signal} of its answers; consult.samples would do")
+        return None
+    return fit_policy(
+        trails,
+        signal=signal,
+        num_samples=consult.samples,
+        when=consult.when if asks_by_doubt else "unsure",
+        keep_asking=params.rounds.keep_asking if asks_by_doubt else "while_unsure",
+        price=consult.price,
+        share=consult.share,
+    )
 
 
 def by_round(graded: Sequence[Graded], params: Params) -> dict[str, dict[str, Any]]:
@@ -123,7 +138,7 @@ def by_round(graded: Sequence[Graded], params: Params) -> dict[str, dict[str, An
     return rows
 
 
-def _headroom(sets: Sequence[Any], graded: Sequence[Graded], params: Params) -> dict[str, Any]:
+def _headroom(sets: Sequence[ProposalSet], graded: Sequence[Graded], params: Params) -> dict[str, Any]:
     """What the team could win for this leader, and how much of it its last round has."""
     chances = proposal_chances(sets, {g.problem.id: g.rounds_correct[0] for g in graded})
     settings: dict[str, Any] = {"confidence": params.evaluate.confidence}

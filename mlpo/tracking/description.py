@@ -13,8 +13,8 @@ from mlpo.tracking.candidate import Candidate
 from mlpo.tracking.card import model_card
 from mlpo.tracking.evaluations import write_evaluation
 
-PARAMS_FILE, TEAM_FILE = "params.json", "team.json"
-"""All parameters, and the team's prompts with their worked examples: with them the leader can be played anywhere."""
+METRICS_FILE, PARAMS_FILE, TEAM_FILE = "metrics.json", "params.json", "team.json"
+"""Metrics; all parameters, and the team's prompts with their worked examples: with them the leader plays anywhere."""
 POLICY_FILE = "consult.json"
 """When the leader is unsure, where it asks its team by that."""
 REFERENCES_FOLDER = "references"
@@ -25,7 +25,7 @@ def write_description(candidate: Candidate, folder: Path) -> None:
     """Write the model card, the per-problem scores, all metrics, parameters, the team and when it is asked."""
     (folder / "README.md").write_text(model_card(candidate), encoding="utf-8")
     write_evaluation(folder, candidate.evaluation)
-    _write_json(folder / "metrics.json", candidate.metrics)
+    _write_json(folder / METRICS_FILE, candidate.metrics)
     _write_json(folder / PARAMS_FILE, candidate.params.model_dump(mode="json", by_alias=True))
     _write_json(folder / TEAM_FILE, [_prompt(agent) for agent in candidate.team])
     if candidate.policy is not None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd  # by name in a type hint that MLflow reads
 
 from mlpo.tracking.candidate import Candidate
+from mlpo.tracking.description import METRICS_FILE, PARAMS_FILE, POLICY_FILE, REFERENCES_FOLDER, TEAM_FILE
 from mlpo.tracking.evaluations import EVALUATION_FILE, LATER_FOLDER
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ Ask = Callable[[Sequence[str]], list[dict[str, Any]]]
 """Questions -> one row each, with the columns of `OUTPUTS`."""
 INPUTS = {"question": "string"}
 OUTPUTS = {"answer": "string", "text": "string", "prompt_tokens": "long", "completion_tokens": "long"}
-RUNS_WITH = ("mlflow", "torch", "transformers", "tokenizers", "safetensors", "pydantic", "numpy", "scipy")
+RUNS_WITH = ("mlflow", "torch", "transformers", "tokenizers", "safetensors", "pydantic", "numpy", "scipy", "bm25s")
 """Packages whose versions are written down beside the model; mlpo itself must be installed too."""
 TOKENIZER_FOLDER = Path("components/tokenizer")
 NOT_TOKENIZER = {"config.json", "generation_config.json", "README.md"}
@@ -38,7 +39,10 @@ MLFLOWS_OWN = {
     "MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "input_example.json", "serving_input_example.json",
     "components", "leader_model.py", "__pycache__",
 }  # fmt: skip
-OF_THE_VERSION = {EVALUATION_FILE, LATER_FOLDER, "metrics.json", "params.json", "team.json", "references"}
+OF_THE_VERSION = {
+    EVALUATION_FILE, LATER_FOLDER, METRICS_FILE, PARAMS_FILE, TEAM_FILE, POLICY_FILE, REFERENCES_FOLDER,
+}  # fmt: skip
+"""What an export leaves behind: its team's documents are not the leader's to hand on."""
 
 
 def write_model(folder: Path, model: LoggedModel, candidate: Candidate, code: Path) -> None:

@@ -14,7 +14,7 @@ from mlpo.agents.backend import AllRefusedError, Backend, DeferredBackend, OnAns
 from mlpo.agents.cached import CachedBackend
 from mlpo.agents.scripted import ScriptedBackend
 from mlpo.store import CompletionStore, request_key
-from mlpo.types import Completion, Message, Request, Sampling
+from mlpo.types import Completion, Message, Passage, Request, Sampling
 
 
 def request(number: int, *, model: str = "geo", sample: int = 0) -> Request:
@@ -57,6 +57,16 @@ def test_equal_requests_in_one_call_are_asked_once_and_answered_in_each_name() -
     answers = CachedBackend(inner, {}, key).generate([one, other])
     assert inner.num_generations == 1
     assert [(a.model, a.problem_id, a.text) for a in answers] == [("geo", "p1", "1? 0"), ("number", "p9", "1? 0")]
+
+
+def test_a_kept_answer_shows_the_passages_of_who_asks_now() -> None:
+    # the words are in the messages, and so in the key; where they stand in the documents is not
+    kept: dict[str, Completion] = {}
+    first, moved = (replace(request(1), passages=(Passage("1 is 1.", place),)) for place in ("a.md", "b.md"))
+    inner = ScriptedBackend(echo)
+    CachedBackend(inner, kept, key).generate([first])
+    [answer] = CachedBackend(inner, kept, key).generate([moved])
+    assert (answer.passages, inner.num_generations) == (moved.passages, 1)
 
 
 def test_a_failure_is_answered_but_asked_again() -> None:

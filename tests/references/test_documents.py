@@ -35,7 +35,9 @@ def test_a_folder_is_read_in_the_order_of_names_and_other_files_are_passed_over(
     (tmp_path / "b" / "rows.jsonl").write_text('"one"\n\n{"text": "two", "page": 3}\n')
     (tmp_path / "a.txt").write_text("\ufeffzero")
     (tmp_path / "photo.png").write_bytes(b"\x89PNG\0")
-    assert texts(tmp_path) == ["zero", "one", "two"]
+    for letter in "zyxwvuts":
+        (tmp_path / f"{letter}.md").write_text(letter)
+    assert texts(tmp_path) == ["zero", "one", "two", *"stuvwxyz"]
     assert read_documents(tmp_path, 600)[2].source == "b/rows.jsonl, passage 2"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from mlpo.method.metrics import Graded
 from mlpo.report import browser_data, choose_cases
 from mlpo.report.browser import marks, parts
+from mlpo.types import Passage
 
 
 def test_marks_say_rescued_and_talked_out(graded: dict[str, list[Graded]]) -> None:
@@ -52,6 +54,19 @@ def test_a_text_is_stored_once_however_many_heard_it(graded: dict[str, list[Grad
     assert [(held[2], held[3]) for held in rounds] == [("yes", True), ("no", False)]
     first = data["texts"][rounds[0][0][0]]
     assert first == ("geo", (("", "no"),), "no", "stop", ())
+
+
+def test_a_text_holds_what_was_looked_up_for_it_and_counts_it(graded: dict[str, list[Graded]]) -> None:
+    first, *others = graded["leader"]
+    notes = Passage("n" * 500)
+    rounds = tuple(
+        replace(r, proposals=tuple(replace(c, passages=(notes,)) for c in r.proposals)) for r in first.transcript.rounds
+    )
+    with_notes = replace(first, transcript=replace(first.transcript, rounds=rounds))
+    data = browser_data({"leader": [with_notes, *others]}, max_characters=400)
+    shown = data["texts"][data["strategies"][0]["cases"][0][3][0][0][0]]
+    assert shown[4] == ("n" * 500,)
+    assert len(data["problems"]) == 1  # more characters than the page may hold
 
 
 def test_what_does_not_fit_is_left_out_for_every_strategy(graded: dict[str, list[Graded]]) -> None:

@@ -62,3 +62,5 @@ def test_stages_stand_in_the_order_they_run_with_their_sum() -> None:
 def test_every_stage_has_its_place() -> None:
     timings = {"stages": {name: {"wall_seconds": 1.0, "model_seconds": 0.5} for name in reversed(STAGES)}}
     assert [row[0] for row in stage_rows(timings)] == [*STAGES, "in all"]
+    timings["stages"]["of_older_code"] = {"wall_seconds": 1.0, "model_seconds": 0.5}
+    assert [row[0] for row in stage_rows(timings)] == [*STAGES, "of_older_code", "in all"]

@@ -50,6 +50,15 @@ def test_the_page_has_the_section_and_the_terminal_the_table(metrics: dict[str, 
     assert 'class="warning"' not in html
 
 
+def test_what_was_known_before_training_stands_above_the_table(metrics: dict[str, Any]) -> None:
+    share = {"share": 0.03, "interval": [0.01, 0.08]}
+    early = {"n": 120, "alone": 0.467, "ceiling": 0.5, "winnable": share, "losable": share, "warning": f"{WARNING}."}
+    html = page(metrics | {"before_training": early})
+    assert "alone the SFT leader has 0.467 of 120 calibration problems; asking its team can win 0.030 [0.010" in html
+    assert WARNING in html.partition('class="warning"')[2]
+    assert "Before training" not in page(metrics | {"before_training": {}})
+
+
 def test_a_team_that_cannot_pay_is_warned_of_and_has_no_share(metrics: dict[str, Any]) -> None:
     poor = changed(metrics, captured=None, warning=f"{WARNING}.")
     assert headroom_rows(poor)[0].captured == TOO_LITTLE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from mlpo.config import ServeConfig
@@ -9,7 +10,7 @@ from mlpo.method.prompts import leader_text
 from mlpo.serving.asked import read_question
 from mlpo.serving.events import Done, Draft, Proposals, Words
 from mlpo.serving.replies import Reply
-from mlpo.types import LEADER, Completion, Round, Transcript
+from mlpo.types import LEADER, Completion, Passage, Round, Transcript
 
 
 def reply_to(**fields: Any) -> Reply:
@@ -47,6 +48,14 @@ def test_with_its_transcript_a_stream_tells_earlier_rounds_beside_the_answer() -
     assert words["mlpo"] == {"event": "words", "round": 0, "thinking": "Hm", "text": ""}
     assert proposals["mlpo"]["proposals"] == [{"model": "adder", "answer": "18", "finish_reason": "stop", "text": "18"}]
     assert [chunk["choices"][0]["delta"] for chunk in (words, proposals)] == [{}, {}]
+
+
+def test_what_an_agent_looked_up_is_told_beside_its_proposal() -> None:
+    looked_up = replace(said("adder", "18"), passages=(Passage("17 + 1 is 18.", "sums.md, passage 1"),))
+    [chunk] = told(reply_to(transcript=True), Proposals(0, (looked_up, said("guesser", "5")), ("18", "5")))
+    first, other = chunk["mlpo"]["proposals"]
+    assert first["passages"] == [{"text": "17 + 1 is 18.", "source": "sums.md, passage 1"}]
+    assert "passages" not in other
 
 
 def test_what_was_sent_stands_even_if_the_text_turns_out_otherwise() -> None:

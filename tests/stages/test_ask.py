@@ -14,15 +14,16 @@ from rich.console import Console
 from mlpo.agents.backend import failed
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, RoundsConfig, parse_params
-from mlpo.layout import MLPO_LEADER
+from mlpo.layout import MLPO_LEADER, passages_of
 from mlpo.method.confidence import ConfidenceMap
 from mlpo.method.consult import ConsultPolicy
 from mlpo.method.prompts import AgentPrompt, leader_text
 from mlpo.stages import ask
 from mlpo.stages.policy import write_policy
+from mlpo.store import write_jsonl_atomic
 from mlpo.tracking.register import register_leader
 from mlpo.tracking.runs import stage_run
-from mlpo.types import LEADER, Completion, Request
+from mlpo.types import LEADER, Completion, Passage, Request
 from tests.tracking.candidates import LEADER_MODEL, candidate, write_leader
 
 
@@ -45,6 +46,17 @@ def shown(params: Params, models: ScriptedModels, question: str = "17 + 25?") ->
     screen = io.StringIO()
     ask.run(params, question, models=models, console=Console(file=screen, width=200, no_color=True))
     return screen.getvalue()
+
+
+def test_what_an_agent_looked_up_stands_under_its_proposal(house: Path, raw_params: dict[str, Any]) -> None:
+    MLPO_LEADER.mkdir(parents=True)
+    raw_params["team"]["adder"]["reference"] = {"source": "sums.md"}
+    write_jsonl_atomic(passages_of("adder"), [Passage("17 + 25 is [42]."), Passage("8 + 1 is 9.")])
+    reply = ScriptedModels(lambda request: leader_text("", "42") if request.model == LEADER else "42")
+    lines = shown(parse_params(raw_params), reply).splitlines()
+    [place, _] = [number for number, line in enumerate(lines) if "adder: 42" in line]
+    assert "    looked up: 17 + 25 is [42]." in lines[place + 1]
+    assert not any("looked up" in lines[n + 1] for n, line in enumerate(lines) if "guesser: 42" in line)
 
 
 def test_proposals_thinking_and_answer_are_shown_round_by_round(house: Path, params: Params) -> None:

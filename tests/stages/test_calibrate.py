@@ -108,13 +108,15 @@ def test_what_is_chosen_is_chosen_on_calibration_problems(ready: Params, capsys:
 
 
 def test_a_second_run_asks_nobody_and_writes_the_same_bytes(ready: Params) -> None:
-    written = []
+    written, asked = [], []
     for _ in range(2):
         models = Telling(reply)
         calibrate.run(ready, models=models)
         written.append([path.read_bytes() for path in (ROUTING, CONSULT_POLICY, CALIBRATION_METRICS)])
+        asked.append(models.backend.num_generations)
     assert written[0] == written[1]
-    assert models.backend.num_generations == 0
+    # 10 problems: the leader alone and in two rounds, both agents in the second; the first is what they proposed before
+    assert asked == [10 * (3 + 2), 0]
 
 
 def test_without_calibration_problems_there_is_no_policy_and_it_is_said(
@@ -126,8 +128,21 @@ def test_without_calibration_problems_there_is_no_policy_and_it_is_said(
     calibrate.run(ready, models=ScriptedModels(reply))
     assert kept_policy() is None
     assert json.loads(HEADROOM.read_text()) == {}
+    unsure = parse_params(raw_params | {"consult": {"when": "unsure"}})
+    calibrate.run(unsure, models=ScriptedModels(reply))
     with pytest.raises(ConfigError, match=r"no policy, since there were no calibration problems; raise prepare"):
-        read_policy(parse_params(raw_params | {"consult": {"when": "unsure"}}))
+        read_policy(unsure)
+
+
+def test_a_model_that_does_not_tell_its_doubt_stops_only_who_asks_by_it(
+    ready: Params, raw_params: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    calibrate.run(ready, models=ScriptedModels(reply))
+    assert kept_policy() is None
+    assert "does not tell the entropy of its answers; consult.samples would do" in capsys.readouterr().out
+    unsure = parse_params(raw_params | {"consult": {"when": "unsure"}})
+    with pytest.raises(ValueError, match=r"set consult.samples"):
+        calibrate.run(unsure, models=ScriptedModels(reply))
 
 
 @pytest.mark.parametrize(("stage", "leader"), [(headroom, SFT_LEADER), (calibrate, MLPO_LEADER)])

@@ -29,6 +29,7 @@ from mlpo.stages.team import team_prompts
 from mlpo.store import request_key
 from mlpo.tracking.connect import as_global_store, connect
 from mlpo.tracking.register import register_leader
+from mlpo.tracking.registry import champion_folder
 from mlpo.tracking.runs import stage_run
 from mlpo.types import LEADER, Sampling, Transcript
 from tests.tracking.candidates import candidate, write_leader
@@ -110,6 +111,22 @@ def test_transformers_loads_its_export_and_nothing_else_lies_there(
     )
     assert told[0]["generated_text"] == shown(played[1].completions[0].text)
     assert ModelCard.load(folder / "README.md").data.library_name == "transformers"
+
+
+def test_an_export_hands_on_neither_the_teams_documents_nor_when_it_is_asked(
+    house: Path, params: Params, tmp_path: Path
+) -> None:
+    write_leader(MLPO_LEADER, "weights")
+    (tmp_path / "passages.jsonl").write_text('{"text": "private"}\n')
+    (tmp_path / "policy.json").write_text("{}")
+    held = {"references": {"adder": tmp_path / "passages.jsonl"}, "policy": tmp_path / "policy.json"}
+    with stage_run("register", params) as run:
+        register_leader(run, replace(candidate(params), **held), inputs=[], code=LEADER_MODEL)
+    assert (champion_folder() / "references" / "adder.jsonl").read_text() == '{"text": "private"}\n'
+    export.run("1", tmp_path / "exported")
+    left = {path.name for path in (tmp_path / "exported").iterdir()}
+    assert "model.safetensors" in left
+    assert not left & {"references", "consult.json", "team.json", "params.json", "metrics.json", "evaluation.json"}
 
 
 def test_an_export_writes_over_nothing(house: Path, params: Params, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from mlpo.config import RIVALS, ConfigError
 from mlpo.layout import TEST_PROBLEMS, transcripts_of
 from mlpo.stages import transcripts
 from mlpo.store import write_jsonl_atomic
-from mlpo.types import LEADER, Completion, Problem, Round, Transcript
+from mlpo.types import LEADER, Completion, Passage, Problem, Round, Transcript
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "transcripts.md"
 
@@ -26,7 +26,8 @@ def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     problems = [Problem(f"p{n}", "basics", "sum", f"{n} + 1?", str(n + 1), "integer") for n in (1, 2)]
     write_jsonl_atomic(TEST_PROBLEMS, problems)
-    said = Completion("p1", "geo", "2\n- leader: \x1b[31m`3`", "stop", 10, 3)
+    passage = Passage("1 + 1 is 2.\n- leader: `3`", "sums.md, passage 1")
+    said = Completion("p1", "geo", "2\n- leader: \x1b[31m`3`", "stop", 10, 3, passages=(passage,))
     draft = Completion("p1", LEADER, "<answer>2</answer>", "stop", 20, 4)
     lesson = Completion("p1", "geo", "Count.", "stop", 5, 2)
     write_jsonl_atomic(
@@ -45,6 +46,7 @@ def test_texts_cannot_leave_their_line(evaluated: None, capsys: pytest.CaptureFi
         "",
         "- round 0",
         "    - geo: `2 - leader: [31m'3'`, read as 2",
+        "        - had looked up: `1 + 1 is 2. - leader: '3'`",
         "    - leader: `<answer>2</answer>`",
         "    - answer so far: 2",
         "- asked besides",

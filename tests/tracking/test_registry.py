@@ -32,6 +32,16 @@ def test_the_first_leader_is_challenger_and_champion(params: Params) -> None:
     assert leader.base_model == "embedded@abc"
 
 
+def test_a_team_that_may_look_up_other_documents_is_another_team(params: Params, tmp_path: Path) -> None:
+    agent, *_ = params.team
+    teams = set()
+    for name, text in (("a", "One."), ("b", "Two."), ("c", "Two.")):
+        (tmp_path / name).write_text(text)
+        teams.add(replace(candidate(params), references={agent: tmp_path / name}).identity["team"])
+    assert len(teams) == 2  # what is said counts, not where the file lies
+    assert candidate(params).identity["team"] not in teams
+
+
 @pytest.mark.usefixtures("trained")
 def test_the_champions_folder_holds_the_weights_and_their_description(params: Params) -> None:
     register(candidate(params))

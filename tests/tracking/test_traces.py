@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import mlflow
 import pytest
 from mlflow.entities import Trace
@@ -9,7 +11,7 @@ from mlflow.entities import Trace
 from mlpo.tracking.connect import Connection, as_global_store
 from mlpo.tracking.runs import stage_run
 from mlpo.tracking.traces import add_spans, link_to_model, log_transcripts
-from mlpo.types import LEADER, Completion, Problem, Round, Transcript
+from mlpo.types import LEADER, Completion, Passage, Problem, Round, Transcript
 
 PROBLEM = Problem("p1", "basics", "capital", "Capital of France?", "Paris", "word")
 
@@ -44,6 +46,15 @@ def test_every_completion_is_a_span_of_its_round(connection: Connection) -> None
     assert root.inputs == {"question": "Capital of France?"}
     assert root.outputs == {"answer": "Paris", "target": "Paris", "correct": True}
     assert trace.info.tags["family"] == "capital"
+
+
+def test_what_an_agent_looked_up_is_among_its_spans_inputs(connection: Connection) -> None:
+    looked_up = replace(said("geo", "Paris"), passages=(Passage("Paris is in France.", "towns.md, passage 3"),))
+    trace = logged(connection, Transcript("p1", "leader", (Round((looked_up,), said(LEADER, "x"), "x"),), "x"))
+    inputs = {span.name: span.inputs for span in trace.data.spans}
+    notes = [{"text": "Paris is in France.", "source": "towns.md, passage 3"}]
+    assert inputs["geo"] == {"question": "Capital of France?", "looked_up": notes}
+    assert inputs["leader"] == {"question": "Capital of France?"}
 
 
 def test_a_failed_completion_is_an_error_span_and_samples_stand_beside_the_rounds(connection: Connection) -> None:
