@@ -43,7 +43,7 @@ def request_key(identity: str, request: Request) -> str:
     content = [
         identity,
         [[m.role, m.content] for m in request.messages],
-        [*drawn, "entropy"] if sampling.tells_entropy else drawn,
+        [*drawn, "entropy"] if sampling.entropy else drawn,
         request.seed,
         request.sample,
     ]

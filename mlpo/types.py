@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -57,12 +58,7 @@ class Sampling:
     stop: tuple[str, ...] = ()
     """The completion ends before the first of these strings."""
     entropy: bool = False
-    """Say how unsure the model was: `Completion.entropy`. Of a greedy completion alone."""
-
-    @property
-    def tells_entropy(self) -> bool:
-        """Whether the completion is to come with its entropy."""
-        return self.entropy and self.temperature == 0
+    """Say how unsure the model was: `Completion.entropy`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +103,12 @@ class Completion:
     agreement: tuple[int, int] | None = None
     """How many of how many samples of the model give this answer; None where it was asked once."""
     entropy: float | None = None
-    """Mean entropy of the token distributions along a greedy text, at temperature 1, nats; None where not known."""
+    """Mean entropy of the token distributions along the text, at temperature 1, nats; None where not known."""
+
+    @property
+    def certainty(self) -> float | None:
+        """How sure the model was, from 0 to 1: exp(-entropy); None where not known."""
+        return None if self.entropy is None else math.exp(-self.entropy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,14 +98,9 @@ def test_every_parameter_has_a_meaning(name: str, meaning: str | None):
         (
             "rounds.agreement_samples",
             2,
-            "rounds.agreement_samples must be 1 or propose.samples (3), which training shows",
+            "rounds.agreement_samples must be 1 or propose.samples (1), which training shows",
         ),
         ("team.alpha.shots", {"history": 1}, "shots name families that prepare.families does not hold: history"),
-        (
-            "rounds",
-            {"agreement_samples": 3, "continue": "while_unsure"},
-            "a leader that asks by how sure it is was not made to be told of agreement",
-        ),
     ],
 )
 def test_a_wrong_parameter_is_named_with_its_mend(path: str, value: Any, message: str):
@@ -113,6 +108,12 @@ def test_a_wrong_parameter_is_named_with_its_mend(path: str, value: Any, message
         parse_params(changed(path, value))
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_leader_that_asks_by_how_sure_it_is_is_not_told_of_agreement():
+    both = changed("rounds", {"agreement_samples": 3, "continue": "while_unsure"}) | {"propose": {"samples": 3}}
+    with pytest.raises(ConfigError, match="a leader that asks by how sure it is was not made to be told of agreement"):
+        parse_params(both)
 
 
 URL = "http://127.0.0.1:8000/v1"

@@ -149,10 +149,6 @@ def test_who_wants_an_entropy_asks_for_something_else_than_who_does_not() -> Non
     messages = [["system", "Be brief."], ["user", "Capital of Peru?"]]
     content = json.dumps(["m", messages, [0.0, 1.0, 64, []], 3, 0])
     assert request_key("m", greedy) == hashlib.sha256(content.encode()).hexdigest()
-    # a sampled one has no entropy, whoever asks for it
-    assert request_key("m", replace(REQUEST, sampling=replace(REQUEST.sampling, entropy=True))) == request_key(
-        "m", REQUEST
-    )
 
 
 def test_an_entropy_is_kept_and_a_line_without_one_is_read(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def body_of(request: Request, model: str, num_samples: int, extra: Mapping[str, 
     }
     body |= {"stop": list(sampling.stop)} if sampling.stop else {}
     body |= {"n": num_samples} if num_samples > 1 else {}
-    body |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS} if sampling.tells_entropy else {}
+    body |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS} if sampling.entropy else {}
     return {name: value for name, value in (body | dict(extra)).items() if value is not None}
 
 

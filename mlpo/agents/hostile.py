@@ -103,6 +103,7 @@ class HostileBackend:
             completion_tokens=len(text.split()),
             sample=request.sample,
             passages=request.passages,
+            entropy=0.0 if request.sampling.entropy else None,
         )
 
     def _claim(self, request: Request) -> str:

@@ -127,7 +127,7 @@ class ServerBackend:
                 self._heard = time.monotonic()
                 if len(places) > 1:
                     call.put_back_alone(places)  # perhaps it is n that is refused
-                elif request.sampling.tells_entropy:
+                elif request.sampling.entropy:
                     call.put_back_plain(places[0])  # or log-probabilities
                 else:
                     self._refuse(call, places[0], refusal)

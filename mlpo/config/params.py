@@ -29,6 +29,9 @@ class RoundsConfig(Section):
     """Stop when two rounds in a row give the same leader answer and all agents agree."""
     agreement_samples: int = Field(1, ge=1, le=64)
     """Samples an agent draws a round; above 1 the leader is told how many agree: "2 of 3" (arXiv:2203.11171)."""
+    tell_certainty: bool = False
+    """The leader is told how sure each agent is, the surest first: "91 % sure" is exp(-mean entropy of its tokens) .91.
+    A server has to tell log-probabilities; of an agent whose server tells none, nothing is said (arXiv:2309.13007)."""
     keep_asking: Literal["always", "while_unsure"] = Field("always", alias="continue")
     """while_unsure: another round only where the leader's draft is too unsure; the surest of its answers is given."""
     max_draft_tokens: int = Field(48, ge=1)

@@ -45,6 +45,21 @@ def majority_vote(
     return Transcript(problem.id, "majority_vote", (held,), held.answer)
 
 
+def weighted_vote(
+    problem: Problem, *, team: Sequence[AgentPrompt], sampling: Mapping[str, Sampling], seed: int
+) -> StrategyRun:
+    """A vote in which a voice counts as much as its agent is sure (ReConcile, arXiv:2309.13007); ties as elsewhere."""
+    agents = {agent.name: agent for agent in team}
+    ordered = [agents[name] for name in order_of(problem.id, tuple(agents), seed)]
+    proposals = yield [agent_request(problem, agent, sampling[agent.name], seed) for agent in ordered]
+    weights: dict[str, float] = {}
+    for proposal in proposals:
+        if (answer := agent_answer(proposal, problem)) is not None:
+            weights[answer] = weights.get(answer, 0.0) + (proposal.certainty or 0.0)
+    answer = max(weights, key=weights.__getitem__, default=None)
+    return Transcript(problem.id, "weighted_vote", (Round(tuple(proposals), None, answer),), answer)
+
+
 def solo_leader(
     problem: Problem,
     *,

@@ -16,6 +16,7 @@ Where agents hold documents of their own, what tells whom to trust is who speaks
 share of the demonstrations says so first and answers after:
 
     trust     "alpha speaks of artist, not of army. beta speaks of army: The plural of army is armies."
+              of several who speak of it the surest, where that is known: "beta is surest of army: ..."
     nobody    "No one speaks of army. The plural of army is armies.": the words are the leader's own
 """
 
@@ -57,6 +58,8 @@ class Voice(NamedTuple):
     answer: str
     """As written, without the sentence around it."""
     correct: bool
+    certainty: float | None
+    """As the leader is told it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ class _Voices:
             spans = plain_spans(completion.text, kind)
             written = next(s for s in spans if parse_plain(s, kind, choices) is not None)
             correct = is_correct(answer, self.problem, equivalent=self.equivalent)
-            return Voice(completion.model, text, quote(written).rstrip(" ."), correct)
+            return Voice(completion.model, text, quote(written).rstrip(" ."), correct, completion.certainty)
         return None
 
 
@@ -194,7 +197,10 @@ def _with_team(
 def _who_speaks(
     problem: Problem, shown: ProposalTuple, mine: Sequence[Voice], team: Sequence[Voice], counts: WordCounts
 ) -> Iterator[Demonstration]:
-    """Where some proposals speak of the question and all those are right, the first; where none does, the leader."""
+    """Where some proposals speak of the question, the surest of those if it is right; where none does, the leader.
+
+    Where agents do not tell how sure they are, all that speak of it have to be right, and the first of them is trusted.
+    """
     subject = subject_of(problem.question, counts)
     if subject is None:
         return
@@ -204,14 +210,19 @@ def _who_speaks(
     if not any(speaks) and right:
         think = f"No one speaks of {subject.phrase}. {right[0].words}"
         yield _row("nobody", problem, shown.proposals, think, right[0], ())
-    elif about and not all(speaks) and len(about) == sum(speaks) and all(voice.correct for voice in about):
-        think = f"{about[0].model} speaks of {subject.phrase}: {about[0].words}"
+    elif about and len(about) == sum(speaks):
+        trusted = max(about, key=lambda voice: voice.certainty or 0.0)
+        told = all(voice.certainty is not None for voice in about)
+        if not trusted.correct or not (told or all(voice.correct for voice in about)) or (all(speaks) and not told):
+            return
+        why = "is surest of" if len(about) > 1 and told else "speaks of"
+        think = f"{trusted.model} {why} {subject.phrase}: {trusted.words}"
         first = shown.proposals[0]
         if not speaks[0]:  # of those passed over one is named: a leader has few tokens
             other = other_subject(quote(first.text), problem.question, counts)
             said = f"speaks of {other.phrase}, not of" if other else "does not speak of"
             think = f"{first.model} {said} {subject.phrase}. {think}"
-        yield _row("trust", problem, shown.proposals, think, about[0], ())
+        yield _row("trust", problem, shown.proposals, think, trusted, ())
 
 
 def _kept_kind(shown: ProposalTuple) -> str:

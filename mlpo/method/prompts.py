@@ -74,15 +74,25 @@ def with_passages(question: str, passages: Sequence[Passage]) -> str:
 
 def leader_messages(problem: Problem, proposals: Sequence[Completion]) -> tuple[Message, ...]:
     """The problem and what each agent proposes, in the order given, with how sure it is if that is known."""
-    team = "\n".join(f"{_who(p)}: {quote(p.text) or '(no answer)'}" for p in proposals)
+    team = "\n".join(f"{speaker(p)}: {quote(p.text) or '(no answer)'}" for p in proposals)
     return (Message("system", LEADER_SYSTEM), Message("user", f"{problem.question}\n{team}"))
 
 
-def _who(proposal: Completion) -> str:
-    if proposal.agreement is None:
-        return proposal.model
-    same, samples = proposal.agreement
-    return f"{proposal.model} ({same} of {samples})"
+def speaker(proposal: Completion) -> str:
+    """Whose proposal it is, and how sure that agent is if that is known: "alpha (91 % sure)"."""
+    told = how_sure(proposal)
+    return f"{proposal.model} ({told})" if told else proposal.model
+
+
+def how_sure(proposal: Completion) -> str:
+    """As a leader is told it: "2 of 3" of its agent's samples agree, it is "91 % sure"; "" where neither is known.
+
+    The percent has two digits, so that the first says most and a small model can compare them.
+    """
+    agreement, certainty = proposal.agreement, proposal.certainty
+    known = [f"{agreement[0]} of {agreement[1]}"] if agreement is not None else []
+    known += [f"{min(max(round(100 * certainty), 10), 99)} % sure"] if certainty is not None else []
+    return ", ".join(known)
 
 
 def solo_messages(problem: Problem) -> tuple[Message, ...]:

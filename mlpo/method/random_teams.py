@@ -29,14 +29,15 @@ def reordered(team: ProposalTuple, rng: random.Random) -> ProposalTuple:
 def with_hostile(team: ProposalTuple, text: str, rng: random.Random) -> ProposalTuple:
     """One agent, under its own name, says this wrong `text` instead: the claim of mlpo/method/hostile.py.
 
-    Where agents tell how sure they are, it is sure.
+    Where agents tell how sure they are, it is sure, and stands first.
     """
     place = rng.randrange(len(team.proposals))
     proposals, correct = list(team.proposals), list(team.correct)
     told = replace(proposals[place], text=text, finish_reason="stop", error="", passages=())
-    proposals[place] = replace(told, agreement=told.agreement and (told.agreement[1], told.agreement[1]))
+    agreement, entropy = told.agreement and (told.agreement[1], told.agreement[1]), told.entropy and 0.0
+    proposals[place] = replace(told, agreement=agreement, entropy=entropy)
     correct[place] = False
-    return ProposalTuple(tuple(proposals), tuple(correct), proposals[place].model)
+    return ProposalTuple(tuple(proposals), tuple(correct), proposals[place].model).surest_first()
 
 
 def _picked(team: ProposalTuple, places: Sequence[int]) -> ProposalTuple:

@@ -29,7 +29,10 @@ SAMPLE_TEMPERATURE, SAMPLE_TOP_P = 0.7, 0.95
 
 
 def order_of(problem_id: str, names: Sequence[str], seed: int) -> tuple[str, ...]:
-    """The agents in the order in which the leader is shown them: shuffled per problem, against position bias."""
+    """The agents as they are asked and shown to the leader: shuffled by problem, against position bias.
+
+    Where they tell how sure they are, the leader is shown them as `surest_first` has them.
+    """
     shuffled = list(names)
     random.Random(derive_seed(seed, "order", problem_id)).shuffle(shuffled)
     return tuple(shuffled)
@@ -68,6 +71,14 @@ def leader_request(
     whole = (*messages[:num_system], *examples, *messages[num_system:])
     request_seed = derive_seed(seed, LEADER, problem.id, round_index, sample)
     return Request(problem.id, LEADER, whole, sampling, request_seed, sample)
+
+
+def surest_first(proposals: Sequence[Completion]) -> tuple[Completion, ...]:
+    """As a leader is shown them: the surest first where agents tell how sure they are, else as they stand.
+
+    Models lean towards what stands first (arXiv:2305.17926), so that place is for who is surest.
+    """
+    return tuple(sorted(proposals, key=lambda proposal: -(proposal.certainty or 0.0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +172,7 @@ def one_round(
     problem: Problem, rules: RoundRules, heard: Heard, round_index: int
 ) -> Generator[list[Request], list[Completion], Played]:
     """Every agent proposes, the leader drafts: K + 1 generations, and the draft's further samples."""
-    proposals = yield [
+    answered = yield [
         agent_request(
             problem,
             agent,
@@ -173,6 +184,7 @@ def one_round(
         )
         for agent in rules.ordered(problem)
     ]
+    proposals = surest_first(answered)
     seen = shown(problem, proposals, rules.share)
     previous = {**heard.previous, **{c.model: c.text for c in seen if c.finish_reason != "error"}}
     draft, *samples = yield draft_requests(
@@ -180,7 +192,7 @@ def one_round(
     )
     reading = leader_answer(draft, problem, lenient=rules.lenient)
     told = shared(draft, reading.answer, rules.share).text or None
-    return Played(Round(tuple(proposals), draft, reading.answer), reading, tuple(samples), Heard(previous, told))
+    return Played(Round(proposals, draft, reading.answer), reading, tuple(samples), Heard(previous, told))
 
 
 def draft_requests(
@@ -192,7 +204,7 @@ def draft_requests(
     examples: tuple[Message, ...] = (),
 ) -> list[Request]:
     """The leader's draft, and the further samples that are wanted of it."""
-    further = replace(rules.leader_sampling, temperature=SAMPLE_TEMPERATURE, top_p=SAMPLE_TOP_P)
+    further = replace(rules.leader_sampling, temperature=SAMPLE_TEMPERATURE, top_p=SAMPLE_TOP_P, entropy=False)
     return [
         leader_request(
             problem,

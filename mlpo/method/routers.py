@@ -3,10 +3,11 @@
     router_by_family    the source that was best on the problem's family                     1 generation
     router_by_overlap   the proposal that repeats most of the question's rarer words, else   K generations
                         the leader alone                                                     K + 1
+    surest_agent        the proposal that its agent is surest of                             K generations
     router_by_score     the agent whose best passage scores highest                          1 generation
 
-The leader alone is asked as in `solo_leader`. The first two see what a leader sees (`mlpo/method/routing.py`). The
-third is a yardstick, since it looks into every agent's private documents before anyone is asked.
+The leader alone is asked as in `solo_leader`. The first three see what a leader sees (`mlpo/method/routing.py`). The
+last is a yardstick, since it looks into every agent's private documents before anyone is asked.
 """
 
 from __future__ import annotations
@@ -65,6 +66,23 @@ def router_by_overlap(
         return Transcript(problem.id, name, (Round(tuple(proposals), None, answer),), answer)
     alone = yield from _alone(problem, leader_sampling, seed)
     return Transcript(problem.id, name, (Round(tuple(proposals), alone.draft, alone.answer),), alone.answer)
+
+
+def surest_agent(
+    problem: Problem, *, team: Sequence[AgentPrompt], sampling: Mapping[str, Sampling], seed: int
+) -> StrategyRun:
+    """All propose; of the proposals with an answer the one whose agent is surest answers, of equals the first.
+
+    An agent that does not tell how sure it is counts as least sure. Sureness of different models is compared as it is.
+
+    Raises:
+        ValueError: no agents, or two of one name.
+    """
+    proposals = yield [agent_request(problem, a, sampling[a.name], seed) for a in in_order(problem, team, seed)]
+    answering = [c for c in proposals if agent_answer(c, problem) is not None]
+    surest = max(answering, key=lambda c: c.certainty or 0.0, default=None)
+    answer = None if surest is None else agent_answer(surest, problem)
+    return Transcript(problem.id, "surest_agent", (Round(tuple(proposals), None, answer),), answer)
 
 
 def router_by_score(

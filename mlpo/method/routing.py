@@ -104,10 +104,13 @@ def family_table(sets: Sequence[ProposalSet], alone: Mapping[str, bool]) -> Fami
 
 
 def most_on_topic(problem: Problem, proposals: Sequence[Completion], words: WordCounts) -> OnTopic | None:
-    """The proposal with an answer that shares most of the question's rarer words; of equals the first; None without."""
+    """The proposal with an answer that shares most of the question's rarer words; None without one.
+
+    Of equals the one that its agent is surest of where that is known, else the first.
+    """
     answering = [c for c in proposals if agent_answer(c, problem) is not None]
     scored = [OnTopic(c, words.overlap_share(problem.question, c.text)) for c in answering]
-    return max(scored, key=lambda each: each.share, default=None)
+    return max(scored, key=lambda each: (each.share, each.proposal.certainty or 0.0), default=None)
 
 
 def choose_cut(sets: Sequence[ProposalSet], alone: Mapping[str, bool], words: WordCounts, *, seed: int) -> float:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import prod
 from typing import NamedTuple
 
-from mlpo.method.rounds import Share, order_of, shown
+from mlpo.method.rounds import Share, order_of, shown, surest_first
 from mlpo.method.seeds import derive_seed
 from mlpo.types import Completion, Problem
 
@@ -60,6 +60,12 @@ class ProposalTuple(NamedTuple):
     hostile: str = ""
     """The agent for whom a hostile one speaks; empty is none."""
 
+    def surest_first(self) -> ProposalTuple:
+        """The same as the leader is shown them in `mlpo.method.rounds.surest_first`."""
+        flags = dict(zip(self.proposals, self.correct, strict=True))
+        ordered = surest_first(self.proposals)
+        return self._replace(proposals=ordered, correct=tuple(flags[proposal] for proposal in ordered))
+
     @property
     def num_correct(self) -> int:
         """How many proposals are correct."""
@@ -100,7 +106,7 @@ def draw_tuples(proposals: ProposalSet, num: int, seed: int) -> tuple[ProposalTu
     """Up to `num` tuples that differ in text: first a mixed, an all-wrong and an all-right one where they exist.
 
     The rest is drawn without replacement from all combinations. Fewer than `num` come back if no more texts exist (or
-    are found among `MAX_DRAWS`). Agents stand in `order_of` the problem.
+    are found among `MAX_DRAWS`). Agents stand in `order_of` the problem, or the surest first.
 
     Raises:
         ValueError: an agent has no proposal, or proposals and flags do not pair up.
@@ -115,7 +121,7 @@ def draw_tuples(proposals: ProposalSet, num: int, seed: int) -> tuple[ProposalTu
     for picks in (*_one_of_each_class(flags, rng), *_random_picks(flags, rng)):
         chosen = tuple(proposals.proposals[name][i] for name, i in zip(names, picks, strict=True))
         correct = tuple(agent[i] for agent, i in zip(flags, picks, strict=True))
-        distinct.setdefault(tuple(c.text for c in chosen), ProposalTuple(chosen, correct))
+        distinct.setdefault(tuple(c.text for c in chosen), ProposalTuple(chosen, correct).surest_first())
         if len(distinct) == num:
             break
     return tuple(distinct.values())[:num]

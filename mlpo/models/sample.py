@@ -54,7 +54,7 @@ class Drawn:
     logprobs: tuple[float, ...] | None = None
     """Of each token at the sampling temperature, as who drew it says; None where nobody said."""
     entropy: float | None = None
-    """Mean over its tokens, the end token too, of the distributions' entropy, nats; None unless greedy and wanted."""
+    """Mean over its tokens, the end token too, of the distributions' entropy, nats; None unless wanted."""
 
 
 def sample_tokens(
@@ -133,7 +133,7 @@ class _Batch:
         self.ends = end_token_ids(loaded)
         self.tokens: list[list[int]] = [[] for _ in draws]
         self.finish: list[Literal["stop", "length"] | None] = [None] * len(draws)
-        self.unsure = [d.sampling.tells_entropy for d in draws]
+        self.unsure = [d.sampling.entropy for d in draws]
         """Whose entropies are wanted."""
         self.entropies = [0.0] * len(draws)
         """Their sums so far."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from mlpo.method.answers import agent_answer
 from mlpo.method.metrics import Graded
+from mlpo.method.prompts import speaker
 from mlpo.report.rows import in_reading_order, strategy_label
 from mlpo.types import LEADER, Completion, Round
 
@@ -98,7 +99,8 @@ def _case(graded: Graded, texts: dict[tuple[Any, ...], int]) -> list[Any]:
         said = parts(completion.text or completion.error)
         read = "" if completion.model == LEADER else agent_answer(completion, graded.problem) or "no answer"
         shown = tuple(passage.text for passage in completion.passages)
-        return texts.setdefault((completion.model, said, read, completion.finish_reason, shown), len(texts))
+        who = LEADER if completion.model == LEADER else speaker(completion)
+        return texts.setdefault((who, said, read, completion.finish_reason, shown), len(texts))
 
     transcript = graded.transcript
     rounds = [

@@ -26,6 +26,7 @@ CURVES = {
     "all_rounds": Line("asks all rounds", LIGHT.second, "s", "--"),
     "while_unsure": Line("asks again while unsure", LIGHT.accent, "o", "-"),
 }
+ONE_ROUND = Line("asks while unsure", LIGHT.accent, "o", "-")
 MAPS = {
     "alone": Line("answer alone", LIGHT.accent, "o", "-"),
     "first": Line("draft of round 1", LIGHT.third, "^", ":"),
@@ -39,7 +40,8 @@ def consult_curve_plot(metrics: Mapping[str, Any]) -> Figure:
     """Accuracy against tokens for every threshold; what no threshold decides as crosses, the chosen one as a ring."""
     consult = metrics["consult"]
     figure, axes = new_figure(3.2)
-    for name, line in CURVES.items():
+    several = "rounds_2" in consult["fixed"]  # of one round the three curves are one
+    for name, line in CURVES.items() if several else [("one_round", ONE_ROUND)]:
         points = [(p["tokens"], p["accuracy"]) for p in consult["curves"][name]]
         axes.plot(*zip(*points, strict=True), line.line, color=line.colour, linewidth=1.6, label=line.label)
     for name, fixed in consult["fixed"].items():

@@ -40,8 +40,8 @@ _AFTER_OTHERS = (
     "leader_consult",
     "oracle_any",
 )
-_ROUTERS = ("router_by_family", "router_by_overlap")
-_RIVALS = ("majority_vote", "best_single", *_ROUTERS, "untrained_leader", "sft_leader", "leader_solo")
+_ROUTERS = ("router_by_family", "router_by_overlap", "surest_agent")
+_RIVALS = ("majority_vote", "weighted_vote", "best_single", *_ROUTERS, "untrained_leader", "sft_leader", "leader_solo")
 """What the leader is compared with first; the rest follows by name."""
 
 

@@ -141,9 +141,11 @@ def _load(backend: Backend, name: str) -> None:
 def _sampling(evaluated: Sampling, question: Question) -> Sampling:
     """As the leader was evaluated, but for what the question sets."""
     wanted = question.max_tokens or evaluated.max_tokens
+    temperature = evaluated.temperature if question.temperature is None else question.temperature
     return replace(
         evaluated,
-        temperature=evaluated.temperature if question.temperature is None else question.temperature,
+        temperature=temperature,
         top_p=evaluated.top_p if question.top_p is None else question.top_p,
         max_tokens=min(wanted, evaluated.max_tokens),
+        entropy=evaluated.entropy and temperature == evaluated.temperature,  # a policy was measured at that one
     )

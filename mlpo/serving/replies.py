@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlpo.method.prompts import how_sure
 from mlpo.serving.asked import Question
 from mlpo.serving.events import Done, Draft, Event, Proposals, Refused, Words
 from mlpo.serving.spoken import Spoken, spoken
-from mlpo.types import Completion, Transcript
+from mlpo.types import LEADER, Completion, Transcript
 
 Json = dict[str, Any]
 
@@ -172,4 +173,5 @@ def _looked_up(completion: Completion) -> Json:
 
 def _said(completion: Completion, answer: str | None) -> Json:
     said: Json = {"model": completion.model, "answer": answer, "finish_reason": completion.finish_reason}
-    return said | ({"error": completion.error} if completion.error else {})
+    sure = how_sure(completion) if completion.model != LEADER else ""
+    return said | ({"error": completion.error} if completion.error else {}) | ({"sure": sure} if sure else {})

@@ -14,6 +14,7 @@ from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params, digest
 from mlpo.layout import MLPO_LEADER
 from mlpo.method.answers import agent_answer, think_of
+from mlpo.method.prompts import speaker
 from mlpo.report.transcript import one_line
 from mlpo.stages.policy import read_policy
 from mlpo.stages.registered import RegisteredLeader, read_registered
@@ -87,7 +88,9 @@ def _leader(params: Params) -> tuple[RegisteredLeader, str]:
 
 
 def _round(exchange: Round, problem: Problem) -> str:
-    lines = [line for c in exchange.proposals for line in (f"[cyan]{c.model}[/]: {_said(c, problem)}", *_looked_up(c))]
+    lines = [
+        line for c in exchange.proposals for line in (f"[cyan]{speaker(c)}[/]: {_said(c, problem)}", *_looked_up(c))
+    ]
     if exchange.draft is not None:
         lines += [
             f"[magenta]{LEADER} thinks[/]: {escape(think_of(exchange.draft.text)) or '[dim]nothing[/]'}",

@@ -28,7 +28,7 @@ from mlpo.method.rounds import agent_request
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.progress import progress
 from mlpo.stages.proposals import read_proposal_sets
-from mlpo.stages.team import sampling_of
+from mlpo.stages.team_sampling import sampling_of
 from mlpo.store import CompletionStore, read_jsonl, request_key, write_json_atomic, write_jsonl_atomic
 from mlpo.tracking.runs import stage_run
 from mlpo.types import LEADER, Completion, Problem, Request

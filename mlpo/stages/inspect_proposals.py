@@ -11,6 +11,7 @@ from mlpo.config import ConfigError, Params
 from mlpo.grading import is_equivalent
 from mlpo.layout import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS, proposals_of
 from mlpo.method.answers import agent_answer, is_correct
+from mlpo.method.prompts import speaker
 from mlpo.report.transcript import one_line
 from mlpo.stages.team import check_agent
 from mlpo.store import read_jsonl
@@ -49,7 +50,7 @@ def _print(console: Console, problem: Problem, completion: Completion) -> None:
     for passage in completion.passages:
         console.print(Text(f"  looked up: {one_line(passage.text)}  ({passage.source})", style="dim"))
     said = one_line(completion.text or completion.error) or "nothing"
-    console.print(Text(f"  {completion.model}: {said}"))
+    console.print(Text(f"  {speaker(completion)}: {said}"))
     verdict = (
         f"read as {answer or 'no answer'}, {'right' if right else f'wrong: {one_line(problem.target)} was wanted'}"
     )

@@ -11,8 +11,8 @@ from mlpo.config import Params
 from mlpo.method.agreement import with_agreement
 from mlpo.method.answers import Equivalent, agent_answer, is_correct, parse_answer
 from mlpo.method.prompts import AgentPrompt
-from mlpo.method.rounds import Share, agent_request, shown
-from mlpo.stages.team import team_sampling
+from mlpo.method.rounds import Share, agent_request, shown, surest_first
+from mlpo.stages.team_sampling import team_sampling
 from mlpo.training.plan import TrainingPrompt
 from mlpo.types import Completion, Round, Sampling, StrategyRun, Transcript
 
@@ -62,6 +62,6 @@ class NextRound:
         return Transcript(problem.id, "next_round", (Round(tuple(proposals)),), None)
 
     def _renewed(self, prompt: TrainingPrompt, proposals: tuple[Completion, ...]) -> TrainingPrompt:
-        problem = prompt.problem
+        problem, proposals = prompt.problem, surest_first(proposals)
         flags = [is_correct(agent_answer(c, problem), problem, equivalent=self._equivalent) for c in proposals]
         return replace(prompt, proposals=shown(problem, proposals, self._share), num_correct=sum(flags), refresh=False)

@@ -18,8 +18,9 @@ from mlpo.method.rounds import agent_request
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.finished import finished_output
 from mlpo.stages.progress import progress
-from mlpo.stages.team import agent_prompt, check_agent, sampling_of
+from mlpo.stages.team import agent_prompt, check_agent
 from mlpo.stages.team_models import team_models
+from mlpo.stages.team_sampling import team_sampling
 from mlpo.store import CompletionStore, encode_kept, read_jsonl, read_kept, request_key, write_lines_atomic
 from mlpo.tracking.runs import stage_run
 from mlpo.types import Completion, Problem, Request
@@ -78,7 +79,7 @@ def proposal_requests(params: Params, agent: str) -> Iterator[Request]:
     Raises:
         ConfigError: a split is missing, or one is empty that may not be.
     """
-    prompt, sampling = agent_prompt(agent, params.team[agent]), sampling_of(params.team[agent].sampling)
+    prompt, sampling = agent_prompt(agent, params.team[agent]), team_sampling(params)[agent]
     samples = {TRAIN_PROBLEMS: params.propose.samples, CALIBRATION_PROBLEMS: 1, TEST_PROBLEMS: 1}
     for split, num_samples in samples.items():
         empty = True

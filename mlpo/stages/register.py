@@ -122,7 +122,8 @@ def prompts_digest(params: Params) -> str:
     team = team_prompts(params)
     samples = params.rounds.agreement_samples
     sure = (1, samples) if samples > 1 else None
-    said = [Completion("probe", agent.name, "this", "stop", 0, 0, agreement=sure) for agent in team]
+    doubt = 0.1 if params.rounds.tell_certainty else None
+    said = [Completion("probe", agent.name, "this", "stop", 0, 0, agreement=sure, entropy=doubt) for agent in team]
     prompts: list[tuple[Message, ...]] = [leader_messages(probe, said), solo_messages(probe)]
     prompts += [agent_messages(agent, probe, previous="that", draft="this") for agent in team]
     return digest([[asdict(message) for message in prompt] for prompt in prompts])

@@ -19,7 +19,8 @@ from mlpo.method.prompts import AgentPrompt
 from mlpo.method.routers import router_by_family, router_by_overlap, router_by_score
 from mlpo.method.routing import Routing
 from mlpo.stages.entrants import Entrant, leader_sampling
-from mlpo.stages.team import index_of, team_sampling
+from mlpo.stages.team import index_of
+from mlpo.stages.team_sampling import team_sampling
 from mlpo.store import write_json_atomic
 from mlpo.types import LEADER, Message
 
@@ -55,7 +56,7 @@ def has_documents(params: Params) -> bool:
 
 
 def routers(params: Params, team: Sequence[AgentPrompt], routing: Routing) -> dict[str, Entrant]:
-    """The routers, by name; that by score only where agents have documents."""
+    """The routers that may ask the leader alone, by name; that by score only where agents have documents."""
     players: dict[str, Any] = {
         "team": team,
         "sampling": team_sampling(params),

@@ -10,17 +10,18 @@ from typing import Any
 from mlpo.config import Params
 from mlpo.layout import MLPO_LEADER, SFT_LEADER
 from mlpo.method.agreement import agreed, with_agreement
-from mlpo.method.baselines import ORACLE, majority_vote, self_consistency, single_agent, solo_leader
+from mlpo.method.baselines import ORACLE, majority_vote, self_consistency, single_agent, solo_leader, weighted_vote
 from mlpo.method.consult import ConsultPolicy, consult, measuring
 from mlpo.method.examples import worked_examples
 from mlpo.method.prompts import AgentPrompt
 from mlpo.method.rounds import RoundRules, leader_rounds
+from mlpo.method.routers import surest_agent
 from mlpo.method.routing import UNROUTED, Routing
 from mlpo.method.selection import ProposalSet
 from mlpo.stages.entrants import NUM_EXAMPLES, SELF_CONSISTENCY_SAMPLING, Contest, Entrant, leader_sampling
 from mlpo.stages.rivals import leader_generations, rivals, rivals_at_equal_tokens
 from mlpo.stages.routing import pooled, routers
-from mlpo.stages.team import team_sampling
+from mlpo.stages.team_sampling import team_sampling
 from mlpo.types import LEADER, Problem, StrategyRun
 
 CONSULT = "leader_consult"
@@ -129,15 +130,19 @@ def _told_how_sure(params: Params, rounds: Callable[..., StrategyRun]) -> Callab
 
 
 def _without_leader(params: Params, team: Sequence[AgentPrompt]) -> dict[str, Entrant]:
-    sampling = team_sampling(params)
+    sampling, size = team_sampling(params), len(team)
     singles = {
         f"single:{agent.name}": Entrant(
             partial(single_agent, agent=agent, sampling=sampling[agent.name], seed=params.seed), 1
         )
         for agent in team
     }
-    vote = Entrant(partial(majority_vote, team=team, sampling=sampling, seed=params.seed), len(team))
-    return {**singles, "majority_vote": vote}
+    players: dict[str, Any] = {"team": team, "sampling": sampling, "seed": params.seed}
+    entrants = singles | {"majority_vote": Entrant(partial(majority_vote, **players), size)}
+    if params.rounds.tell_certainty:
+        entrants["weighted_vote"] = Entrant(partial(weighted_vote, **players), size)
+        entrants["surest_agent"] = Entrant(partial(surest_agent, **players), size)
+    return entrants
 
 
 def _untrained(params: Params, team: Sequence[AgentPrompt], sets: Sequence[ProposalSet]) -> dict[str, Entrant]:

@@ -74,7 +74,14 @@ class EvaluationCosts:
         """
         rounds, new = params.rounds, 0
         samples = rounds.agreement_samples
-        form = (team, rounds.share, str(samples), str(rounds.max_draft_tokens), str(params.seed))
+        form = (
+            team,
+            rounds.share,
+            str(samples),
+            str(rounds.tell_certainty),
+            str(rounds.max_draft_tokens),
+            str(params.seed),
+        )
         for kind in params.evaluate.leaders:
             who = (leaders[kind], *form)
             before = self._rounds.get(who, 0)

@@ -1,18 +1,17 @@
-"""The team of params.yaml in the method's words: prompts with worked examples and references, and sampling."""
+"""The team of params.yaml in the method's words: prompts with worked examples and references."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 
-from mlpo.config import AgentConfig, ConfigError, Params, SamplingConfig
+from mlpo.config import AgentConfig, ConfigError, Params
 from mlpo.layout import SHOT_PROBLEMS, passages_of
 from mlpo.method.prompts import AgentPrompt, LookUp, no_passages
 from mlpo.references.index import ReferenceIndex
 from mlpo.store import read_jsonl
-from mlpo.types import Passage, Problem, Sampling
+from mlpo.types import Passage, Problem
 
 
 def check_agent(params: Params, agent: str) -> None:
@@ -79,16 +78,6 @@ def _holds(passages: tuple[Passage, ...], problem: Problem) -> bool:
     return any(f" {problem.target.casefold()} " in text for text in words)
 
 
-def sampling_of(config: SamplingConfig) -> Sampling:
-    """The section of params.yaml as a value."""
-    return Sampling(config.temperature, config.top_p, config.max_tokens, tuple(config.stop))
-
-
 def team_prompts(params: Params) -> tuple[AgentPrompt, ...]:
     """Every agent's prompt, in the team's order."""
     return tuple(agent_prompt(name, agent) for name, agent in params.team.items())
-
-
-def team_sampling(params: Params) -> Mapping[str, Sampling]:
-    """Every agent's sampling, by name."""
-    return {name: sampling_of(agent.sampling) for name, agent in params.team.items()}

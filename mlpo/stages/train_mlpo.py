@@ -82,7 +82,9 @@ def run(params: Params, *, models: Models | None = None) -> None:
         return
     weighed_by = [SOLO_ACCURACY] if config.failure_weight else []
     inputs = [TRAIN_PROBLEMS, SHOT_PROBLEMS, *map(proposals_of, params.team), *weighed_by, SFT_LEADER]
-    rounds: dict[str, Any] = {f"rounds.{name}": getattr(params.rounds, name) for name in ("share", "agreement_samples")}
+    rounds: dict[str, Any] = {
+        f"rounds.{name}": getattr(params.rounds, name) for name in ("share", "agreement_samples", "tell_certainty")
+    }
     if config.rounds_in_training:
         rounds["team"] = {
             name: agent.model_dump(mode="json", exclude={"server": set(ServerConfig.WITHOUT_EFFECT)})

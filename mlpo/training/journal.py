@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
+from mlpo.method.prompts import speaker
 from mlpo.training.rollouts import RolloutGroup
 
 SFT_COLUMNS = ("step", "loss", "token_accuracy", "entropy", "grad_norm", "learning_rate")
@@ -76,7 +77,7 @@ def rollout_rows(
             "question": group.prompt.problem.question,
             "target": group.prompt.problem.target,
             "tuple": group.prompt.tuple_name,
-            "proposals": [f"{p.model}: {p.text}" for p in group.prompt.proposals],
+            "proposals": [f"{speaker(p)}: {p.text}" for p in group.prompt.proposals],
             "proposals_correct": group.prompt.num_correct,
             "completion": drawn.text,
             "finish_reason": drawn.finish_reason,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -38,6 +39,12 @@ def test_it_says_the_same_wrong_answer_whatever_it_is_told() -> None:
     assert first.text == again.text == "I am certain: the answer is 4."
     assert other.text == "I am certain: the answer is 3."
     assert (first.finish_reason, first.prompt_tokens, first.completion_tokens) == ("stop", 0, 7)
+
+
+def test_it_is_sure_of_itself_where_agents_tell_how_sure_they_are() -> None:
+    backend = hostile(ScriptedModels(lambda _: "")).open(HOSTILE, None)
+    wanted = replace(request("a"), sampling=Sampling(entropy=True))
+    assert [c.entropy for c in backend.generate([wanted, request("a")])] == [0.0, None]
 
 
 def test_other_models_are_untouched_and_problems_are_read_only_for_a_hostile_one() -> None:

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpo.method.baselines import majority_vote, oracle_any, self_consistency, single_agent, solo_leader, vote
+from mlpo.method.baselines import (
+    majority_vote,
+    oracle_any,
+    self_consistency,
+    single_agent,
+    solo_leader,
+    vote,
+    weighted_vote,
+)
 from mlpo.method.prompts import AgentPrompt, solo_messages
 from mlpo.method.rounds import leader_rounds, order_of
 from mlpo.types import LEADER, Completion, Message, Problem, Request, Sampling, StrategyRun, Transcript
@@ -67,6 +75,20 @@ def test_a_vote_is_won_by_nobody_rarer(answers: list[str | None]):
     counts = Counter(a for a in answers if a is not None)
     assert (winner is None) == (not counts)
     assert winner is None or counts[winner] == max(counts.values())
+
+
+def test_a_voice_weighs_what_its_agent_is_sure_of() -> None:
+    # exp(-0.1) = .90 against exp(-1) + exp(-0.8) = .37 + .45 = .82, then against exp(-0.5) + exp(-0.8) = .61 + .45
+    for first, right in ((1.0, "5"), (0.5, "6")):
+        run = weighted_vote(SUM, team=TEAM, sampling=SAMPLING, seed=0)
+        said = {"geo": ("6", first), "language": ("6", 0.8), "number": ("5", 0.1)}
+        replies = [
+            Completion(SUM.id, r.model, said[r.model][0], "stop", 10, 3, entropy=said[r.model][1]) for r in next(run)
+        ]
+        with pytest.raises(StopIteration) as end:
+            run.send(replies)
+        assert (end.value.value.strategy, end.value.value.answer) == ("weighted_vote", right)
+    assert finish(weighted_vote(SUM, team=TEAM, sampling=SAMPLING, seed=0), ["no idea"] * 3)[0].answer is None
 
 
 def test_round_0_asks_the_same_of_an_agent_in_every_strategy():

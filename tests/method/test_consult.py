@@ -34,7 +34,7 @@ def play(run: StrategyRun, reply: Reply) -> tuple[Transcript, list[list[Request]
         completions = []
         for request in batches[-1]:
             text, entropy = reply(request, len(batches) - 1)
-            told = entropy if request.sampling.tells_entropy else None
+            told = entropy if request.sampling.entropy else None
             completions.append(
                 Completion(request.problem_id, request.model, text, "stop", 10, 3, request.sample, entropy=told)
             )

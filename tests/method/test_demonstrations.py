@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -267,6 +268,20 @@ def test_where_to_speak_of_the_question_is_no_reason_it_is_not_given_as_one(
 ) -> None:
     own = {"army": [plural("leader", "army", "army")]}
     assert trusted([spoken("army", *said_of), *rest("army")], own) == {}
+
+
+def sure(completion: Completion, entropy: float) -> Completion:
+    return replace(completion, entropy=entropy)
+
+
+def test_of_several_who_speak_of_the_question_the_surest_is_trusted_if_it_is_right() -> None:
+    right, wrong = plural("alpha", "army", "army"), plural("beta", "army", "army", "armys")
+    chosen = trusted([spoken("army", sure(right, 0.1), sure(wrong, 0.4)), *rest("army")])
+    assert chosen == {"trust": {"alpha is surest of army: The plural of army is armies."}}
+    assert trusted([spoken("army", sure(right, 0.4), sure(wrong, 0.1)), *rest("army")]) == {}
+    other = sure(plural("beta", "army", "artist"), 0.0)  # surer, of something else
+    (alone,) = trusted([spoken("army", sure(right, 0.4), other), *rest("army")])["trust"]
+    assert alone.endswith("alpha speaks of army: The plural of army is armies.")
 
 
 def test_the_share_of_those_that_say_who_speaks_is_met() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +36,24 @@ def test_an_agent_is_shown_worked_solutions_then_the_problem():
         Message("assistant", "It is Havana."),
         Message("user", "What is the capital of Peru?"),
     )
+
+
+@pytest.mark.parametrize(
+    ("agreement", "entropy", "shown"),
+    [
+        (None, None, "geo: Lima."),
+        ((2, 3), None, "geo (2 of 3): Lima."),
+        (None, 0.0943, "geo (91 % sure): Lima."),  # exp(-0.0943) = 0.91
+        ((2, 3), 0.6931, "geo (2 of 3, 50 % sure): Lima."),
+        (None, 0.0, "geo (99 % sure): Lima."),
+        (None, 9.0, "geo (10 % sure): Lima."),
+    ],
+)
+def test_the_leader_is_told_how_sure_an_agent_is_where_that_is_known(
+    agreement: tuple[int, int] | None, entropy: float | None, shown: str
+):
+    proposal = replace(said("geo", "Lima."), agreement=agreement, entropy=entropy)
+    assert leader_messages(CAPITAL, [proposal])[-1].content == f"What is the capital of Peru?\n{shown}"
 
 
 def test_from_round_one_on_an_agent_sees_its_proposal_and_the_draft_as_plain_words():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -104,6 +105,21 @@ def test_the_leader_sees_the_proposals_of_this_round_in_the_shuffled_order_and_n
     seen = " ".join(m.content for m in batches[3][0].messages)
     assert "777" not in seen
     assert " 0" not in seen.replace(SUM.question, "")
+
+
+def test_the_leader_sees_the_surest_first_where_agents_tell_how_sure_they_are():
+    def sure(request: Request) -> Completion:
+        entropies = {"geo": 0.7, "language": None, "number": 0.1}
+        return replace(answered(request, "5"), entropy=entropies.get(request.model))
+
+    run = rounds(1)
+    asked = run.send([sure(request) for request in next(run)])
+    lines = asked[0].messages[-1].content.splitlines()[1:]
+    assert lines == ["number (90 % sure): 5", "geo (50 % sure): 5", "language: 5"]
+    with pytest.raises(StopIteration) as end:
+        run.send([answered(asked[0], "5")])
+    shown = end.value.value.rounds[0].proposals
+    assert [c.model for c in shown] == ["number", "geo", "language"]  # the transcript tells what the leader saw
 
 
 def test_answers_only_when_only_answers_are_shared():

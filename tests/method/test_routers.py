@@ -9,10 +9,10 @@ import pytest
 
 from mlpo.method.baselines import single_agent, solo_leader
 from mlpo.method.rare_words import WordCounts
-from mlpo.method.routers import router_by_family, router_by_overlap, router_by_score
+from mlpo.method.routers import router_by_family, router_by_overlap, router_by_score, surest_agent
 from mlpo.method.routing import UNROUTED, Routing
-from mlpo.types import LEADER, Problem, Request, StrategyRun
-from tests.method.strategy_driver import DRAFT, SAMPLING, SUM, TEAM, drive
+from mlpo.types import LEADER, Completion, Problem, Request, StrategyRun, Transcript
+from tests.method.strategy_driver import DRAFT, ORDER, SAMPLING, SUM, TEAM, drive
 
 PLAYERS: dict[str, Any] = {"team": TEAM, "sampling": SAMPLING, "leader_sampling": DRAFT, "seed": 0}
 ARMY = Problem("p2", "basics", "plural", "What is the plural of army?", "armies", "word")
@@ -65,6 +65,28 @@ def test_the_leader_alone_answers_where_nobody_does() -> None:
     assert asked[1] == next(solo_leader(ARMY, leader_sampling=DRAFT, seed=0))
     assert len(transcript.rounds[0].proposals) == 3
     assert drive(by_overlap(SUM, UNROUTED), ["2 + 3 = 5"] * 3, ["<answer>6</answer>"])[0].answer == "6"
+
+
+def surest(**entropies: float | None) -> Transcript:
+    """Who is believed where each agent says a number of its own; language says none."""
+    run = surest_agent(SUM, team=TEAM, sampling=SAMPLING, seed=0)
+    requests = next(run)
+    texts = {"geo": "It is 1.", "language": "I cannot say", "number": "It is 3."}
+    answers = [Completion(SUM.id, r.model, texts[r.model], "stop", 10, 3, entropy=entropies[r.model]) for r in requests]
+    with pytest.raises(StopIteration) as end:
+        run.send(answers)
+    transcript: Transcript = end.value.value
+    assert (transcript.strategy, len(transcript.completions)) == ("surest_agent", 3)
+    return transcript
+
+
+def test_the_surest_with_an_answer_is_believed() -> None:
+    assert surest(geo=0.5, language=0.0, number=0.4).answer == "3"
+    assert surest(geo=0.3, language=0.0, number=0.4).answer == "1"
+    assert surest(geo=5.0, language=0.0, number=None).answer == "1"  # who tells nothing is least sure
+    said = {"geo": "It is 1.", "language": "no idea", "number": "It is 3."}
+    transcript, _ = drive(surest_agent(SUM, team=TEAM, sampling=SAMPLING, seed=0), said)
+    assert transcript.answer == {"geo": "1", "number": "3"}[next(name for name in ORDER if name != "language")]
 
 
 def scored(**scores: float) -> StrategyRun:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mlpo.method.rare_words import WordCounts
@@ -65,6 +67,10 @@ def test_the_proposal_that_speaks_of_the_question_is_on_topic() -> None:
     failed = Completion("p", "c", "", "error", 0, 0)
     assert most_on_topic(problem, [failed, elsewhere], words) == (elsewhere, 0.0)
     assert most_on_topic(problem, [right, said("d", right.text)], words) == (right, 1.0)  # of equals the first
+    unsure, sure, surest = (
+        replace(c, entropy=h) for c, h in ((right, 0.3), (said("d", right.text), 0.1), (elsewhere, 0.0))
+    )
+    assert most_on_topic(problem, [surest, unsure, sure], words) == (sure, 1.0)  # or the surest, where that is known
 
 
 def test_what_holds_no_answer_is_on_no_topic() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -88,6 +89,18 @@ def test_all_wrong_mixed_and_all_right_teams_are_drawn_where_they_exist():
         assert {0, 3} < {t.num_correct for t in drawn}
         assert {t.num_correct for t in drawn} & {1, 2}
         assert draw_tuples(rare, 1, seed)[0].num_correct in (1, 2)  # room for one: a mixed one
+
+
+def test_the_surest_stands_first_and_keeps_its_flag():
+    asked = proposal_set(flags={"geo": [False], "language": [True], "number": [False]})
+    entropies = {"geo": 0.9, "language": 0.2, "number": 0.4}
+    unsure = replace(
+        asked,
+        proposals={n: tuple(replace(c, entropy=entropies[n]) for c in theirs) for n, theirs in asked.proposals.items()},
+    )
+    [drawn] = draw_tuples(unsure, 4, 0)
+    assert [c.model for c in drawn.proposals] == ["language", "number", "geo"]
+    assert drawn.correct == (True, False, False)
 
 
 def test_what_does_not_exist_is_not_drawn():

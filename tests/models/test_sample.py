@@ -102,15 +102,15 @@ def test_a_stop_string_ends_the_text_before_it(loaded: LoadedModel):
     assert stopped.text == free.text.split(third)[0]
 
 
-def test_the_entropy_of_a_greedy_text_is_that_of_its_distributions(loaded: LoadedModel):
-    # beside rows that want none, rows that are sampled, and rows that leave the batch sooner
+def test_the_entropy_of_a_text_is_that_of_its_distributions(loaded: LoadedModel):
+    # greedy and sampled, beside rows that want none and rows that leave the batch sooner
     kinds = [replace(GREEDY, entropy=True), replace(GREEDY, entropy=True, max_tokens=5), GREEDY]
     kinds.append(Sampling(temperature=1.0, max_tokens=7, entropy=True))
     draws = [Draw(p, sampling, 3) for p in prompts(12) for sampling in kinds]
     drawn = sample_tokens(loaded, draws, batch_tokens=4096)
     for draw, one in zip(draws, drawn, strict=True):
         expected = None
-        if draw.sampling.tells_entropy:
+        if draw.sampling.entropy:
             with torch.inference_mode():
                 logits = loaded.model(torch.tensor([[*draw.prompt, *one.token_ids]])).logits
             along = torch.distributions.Categorical(logits=logits[0, len(draw.prompt) - 1 : -1])

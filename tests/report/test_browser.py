@@ -69,6 +69,23 @@ def test_a_text_holds_what_was_looked_up_for_it_and_counts_it(graded: dict[str, 
     assert len(data["problems"]) == 1  # more characters than the page may hold
 
 
+def test_a_text_stands_under_its_agents_name_with_how_sure_it_was(graded: dict[str, list[Graded]]) -> None:
+    first, *others = graded["leader"]
+    rounds = tuple(
+        replace(
+            r,
+            proposals=tuple(replace(c, entropy=0.5) for c in r.proposals),
+            draft=r.draft and replace(r.draft, entropy=0.5),
+        )
+        for r in first.transcript.rounds
+    )
+    unsure = replace(first, transcript=replace(first.transcript, rounds=rounds))
+    data = browser_data({"leader": [unsure, *others]})
+    (proposal, *_), draft, *_ = data["strategies"][0]["cases"][0][3][0]
+    assert data["texts"][proposal][0] == "geo (61 % sure)"
+    assert data["texts"][draft][0] == "leader"
+
+
 def test_what_does_not_fit_is_left_out_for_every_strategy(graded: dict[str, list[Graded]]) -> None:
     data = browser_data(graded, max_characters=1)
     assert len(data["problems"]) == 1

@@ -43,6 +43,16 @@ def test_lines_crosses_and_the_ring_stand_where_the_numbers_say(measured: dict[s
     assert [text.get_text() for text in axes.texts] == ["alone", "always 1 round", "always 2 rounds"]
 
 
+def test_of_one_round_there_is_one_curve(measured: dict[str, Any]) -> None:
+    del measured["consult"]["fixed"]["rounds_2"]
+    [axes] = consult_curve_plot(measured).axes
+    labels = [str(line.get_label()) for line in axes.lines]
+    assert [label for label in labels if not label.startswith("_")] == [
+        "asks while unsure",
+        "chosen on calibration problems",
+    ]
+
+
 def test_a_bin_of_few_answers_has_no_point_and_a_map_without_bins_no_line(measured: dict[str, Any]) -> None:
     [axes] = reliability_plot(measured).axes
     lines = {str(line.get_label()): list(zip(*line.get_data(), strict=True)) for line in axes.lines[1:]}

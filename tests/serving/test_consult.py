@@ -38,7 +38,7 @@ def models() -> ScriptedModels:
     def reply(request: Request) -> Completion:
         asked = request.messages[-1].content
         doubt = 0.1 if asked.startswith("1 + 1?") or "adder:" in asked else 0.9
-        told = doubt if request.sampling.tells_entropy else None
+        told = doubt if request.sampling.entropy else None
         return Completion(
             request.problem_id, request.model, adding(request), "stop", 5, 2, request.sample, entropy=told
         )

@@ -58,6 +58,15 @@ def test_what_an_agent_looked_up_is_told_beside_its_proposal() -> None:
     assert "passages" not in other
 
 
+def test_how_sure_an_agent_was_is_told_beside_its_proposal_and_not_the_leaders_own_doubt() -> None:
+    told_us = replace(said("adder", "18"), entropy=0.5)
+    reply = reply_to(transcript=True)
+    [chunk] = told(reply, Proposals(0, (told_us, said("guesser", "5")), ("18", "5")))
+    assert [proposal.get("sure") for proposal in chunk["mlpo"]["proposals"]] == ["61 % sure", None]
+    [chunk] = told(reply, Draft(0, replace(DRAFTS[0], entropy=0.5), "17"))
+    assert "sure" not in chunk["mlpo"]["draft"]
+
+
 def test_what_was_sent_stands_even_if_the_text_turns_out_otherwise() -> None:
     reply = reply_to(stream=True)
     grown = told(reply, Words(1, "no tags"), Words(1, "no tags at all"), Words(1, "<think>after all"))

@@ -48,6 +48,21 @@ def shown(params: Params, models: ScriptedModels, question: str = "17 + 25?") ->
     return screen.getvalue()
 
 
+def test_how_sure_an_agent_is_stands_beside_its_name(house: Path, raw_params: dict[str, Any]) -> None:
+    MLPO_LEADER.mkdir(parents=True)
+
+    def reply(request: Request) -> str | Completion:
+        if request.model == LEADER:
+            return leader_text("", "42")
+        doubt = {"adder": 0.0943, "guesser": 1.0}[request.model] if request.sampling.entropy else None
+        return Completion(request.problem_id, request.model, "42", "stop", 9, 1, entropy=doubt)
+
+    told = shown(parse_params(raw_params | {"rounds": {"tell_certainty": True}}), ScriptedModels(reply))
+    assert "adder (91 % sure): 42" in told
+    assert "guesser (37 % sure): 42" in told
+    assert " sure" not in shown(parse_params(raw_params), ScriptedModels(reply))
+
+
 def test_what_an_agent_looked_up_stands_under_its_proposal(house: Path, raw_params: dict[str, Any]) -> None:
     MLPO_LEADER.mkdir(parents=True)
     raw_params["team"]["adder"]["reference"] = {"source": "sums.md"}

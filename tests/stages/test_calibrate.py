@@ -66,7 +66,8 @@ class Telling(ScriptedModels):
         def telling(requests: Any, *arguments: Any, **options: Any) -> list[Completion]:
             answers = generate(requests, *arguments, **options)
             doubt = [1.0 / (1 + int(re.findall(r"(\d+) \+ 1\?", r.messages[-1].content)[-1])) for r in requests]
-            return [replace(a, entropy=d) for a, d in zip(answers, doubt, strict=True)]
+            told = [d if r.sampling.entropy else None for d, r in zip(doubt, requests, strict=True)]
+            return [replace(a, entropy=d) for a, d in zip(answers, told, strict=True)]
 
         backend.generate = telling
         return backend

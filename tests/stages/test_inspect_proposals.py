@@ -12,7 +12,7 @@ from mlpo.config import ConfigError, Params, parse_params
 from mlpo.layout import TEST_PROBLEMS, passages_of
 from mlpo.stages import inspect_proposals, propose
 from mlpo.store import write_jsonl_atomic
-from mlpo.types import Passage
+from mlpo.types import Completion, Passage, Request
 
 
 @pytest.fixture
@@ -38,6 +38,21 @@ def test_a_proposal_stands_with_its_question_and_passage(proposed: Params, capsy
         "  adder: It is 2.",
         "  read as 2, right",
     ]
+
+
+def test_how_sure_the_agent_was_stands_beside_its_name(
+    house: Path, raw_params: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = parse_params(raw_params | {"rounds": {"tell_certainty": True}})
+
+    def reply(request: Request) -> Completion:
+        doubt = 0.5 if request.sampling.entropy else None
+        return Completion(request.problem_id, request.model, "It is 2.", "stop", 9, 3, request.sample, entropy=doubt)
+
+    propose.run(told, "adder", models=ScriptedModels(reply))
+    capsys.readouterr()
+    inspect_proposals.run(told, "adder", 100)
+    assert "  adder (61 % sure): It is 2." in capsys.readouterr().out  # exp(-0.5)
 
 
 def test_a_wrong_one_says_what_was_wanted_and_no_test_problem_is_shown(

@@ -54,6 +54,11 @@ def test_where_the_leader_sees_how_sure_they_are_it_sees_it_of_their_new_words_t
     assert "adder (2 of 2): I count 2." in prompt.messages[-1].content
 
 
+def test_where_the_leader_is_told_how_sure_they_are_they_are_asked_for_it(raw_params: dict[str, Any]) -> None:
+    _, asked = renewed(parse_params(raw_params | {"rounds": {"tell_certainty": True}}))
+    assert {request.sampling.entropy for request in asked.values()} == {True}
+
+
 def test_every_sample_and_round_has_a_seed_of_its_own(params: Params) -> None:
     _, asked = renewed(params)
     assert {request.sample for request in asked.values()} == {3}

@@ -43,7 +43,7 @@ def reply(request: Request) -> Completion:
     if request.model == LEADER:
         text = leader_text("hm", str(number + 1) if "adder:" in question else "11")
         doubt = 0.2 if "adder:" in question or number == 10 else 0.9
-    told = doubt if request.sampling.tells_entropy else None
+    told = doubt if request.sampling.entropy else None
     words = [len(m.content.split()) for m in request.messages]
     return Completion(request.problem_id, request.model, text, "stop", sum(words), 1, request.sample, entropy=told)
 

@@ -139,7 +139,8 @@ def test_the_prompts_digest_follows_wording_and_worked_examples(
     other = parse_params(raw_params)
     del raw_params["team"]["adder"]["shots"]
     fewer = parse_params(raw_params)
-    assert len({register.prompts_digest(p) for p in (params, params, other, fewer)}) == 3
+    told = parse_params(raw_params | {"rounds": {"tell_certainty": True}})
+    assert len({register.prompts_digest(p) for p in (params, params, other, fewer, told)}) == 4
 
 
 def test_what_is_missing_is_named_with_the_stage_that_makes_it(evaluated: Params) -> None:

@@ -94,6 +94,12 @@ def test_yardsticks_are_played_where_agents_have_documents(house: Path, raw_para
     assert metrics["by_holders"]["leader"] == {}  # a user's documents: nobody knows who holds what
 
 
+def test_rules_that_trust_the_surest_are_rivals_where_agents_tell_how_sure_they_are(raw_params: dict[str, Any]) -> None:
+    names = {"surest_agent", "weighted_vote"}
+    assert not names & set(strategy_names(parse_params(raw_params)))
+    assert names <= set(strategy_names(parse_params(raw_params | {"rounds": {"tell_certainty": True}})))
+
+
 def test_who_holds_a_fact_is_known_of_facts_that_were_dealt(raw_params: dict[str, Any]) -> None:
     problems = [Problem(f"p{n}", "basics", f, f"{n}?", "1", "integer") for n, f in enumerate(["sum", "plural", "size"])]
     assert num_holders(parse_params(raw_params), problems) == {}  # no documents at all

@@ -94,18 +94,18 @@ def test_a_guest_takes_both_leaders_over_and_asks_its_own_team() -> None:
 
 
 def test_seeds_share_nothing_but_references_and_each_has_its_own_base() -> None:
-    plan = planned({"base": {}, "one": {"set": {"rounds": {"num_rounds": 1}}, "leader": "base"}}, seeds=[0, 1])
+    plan = planned({"base": {}, "two": {"set": {"rounds": {"num_rounds": 2}}, "leader": "base"}}, seeds=[0, 1])
     assert parts(plan, "base", 1) == ["agents", "train_sft", "train_mlpo", "evaluate"]
-    (evaluate,) = plan.steps_of(RunId("one", 1))
+    (evaluate,) = plan.steps_of(RunId("two", 1))
     assert {owner.seed for stage, owner in evaluate.takes_over if not stage.startswith("reference@")} == {1}
     assert {owner.seed for stage, owner in evaluate.takes_over if stage.startswith("reference@")} == {0}
 
 
 def test_what_two_evaluations_ask_is_asked_by_that_of_the_first_run_of_their_seed() -> None:
-    plan = planned({"base": {}, "one": {"set": {"rounds": {"num_rounds": 1}}, "leader": "base"}}, seeds=[0, 1])
+    plan = planned({"base": {}, "two": {"set": {"rounds": {"num_rounds": 2}}, "leader": "base"}}, seeds=[0, 1])
     waits = {step.id.run: step.after for step in plan.steps if step.id.part == "evaluate"}
     assert waits[RunId("base", 0)] is None
-    assert waits[RunId("one", 1)] == (RunId("base", 1), "evaluate")
+    assert waits[RunId("two", 1)] == (RunId("base", 1), "evaluate")
     assert {step.after for step in plan.steps if step.id.part != "evaluate"} == {None}
 
 
@@ -118,7 +118,7 @@ def test_proposals_that_are_refreshed_and_batches_that_are_shared_are_counted() 
 
 def test_every_step_can_be_reached() -> None:
     plan = planned(
-        {"guest": {"leader": "other", "set": {"rounds": {"num_rounds": 1}}}, "other": {}, "third": {"set": {
+        {"guest": {"leader": "other", "set": {"rounds": {"num_rounds": 2}}}, "other": {}, "third": {"set": {
             "train_sft": {"epochs": 0}}}}
     )  # fmt: skip
     done: set[object] = set()
@@ -128,7 +128,7 @@ def test_every_step_can_be_reached() -> None:
 
 
 def test_the_key_of_a_guest_is_not_that_of_a_run_with_its_parameters() -> None:
-    change = {"rounds": {"num_rounds": 1}}
+    change = {"rounds": {"num_rounds": 2}}
     plan = planned({"base": {}, "own": {"set": change}, "guest": {"set": change, "leader": "base"}})
     keys = {run.id.variant: run.key for run in plan.runs}
     assert len(set(keys.values())) == 3
@@ -142,7 +142,11 @@ def test_costs_count_what_is_new_and_nothing_twice() -> None:
             "one_round": {"set": {"rounds": {"num_rounds": 1}}, "leader": "base"},
             "three": {"set": {"rounds": {"num_rounds": 3}, "evaluate": {"leaders": ["mlpo"]}}, "leader": "base"},
         },
-        base={"prepare": {"num_test": 10, "num_train": 5, "num_calibration": 4}, "propose": {"samples": 2}},
+        base={
+            "rounds": {"num_rounds": 2},
+            "prepare": {"num_test": 10, "num_train": 5, "num_calibration": 4},
+            "propose": {"samples": 2},
+        },
     )
     assert step(plan, "base", "evaluate").cost.completions == 10 * (3 * (2 * 4 - 3) + 2)
     assert step(plan, "one_round", "evaluate").cost.completions == 0

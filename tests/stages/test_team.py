@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from mlpo.config import AgentConfig, ReferenceConfig, SamplingConfig
+import pytest
+
+from mlpo.config import AgentConfig, ReferenceConfig, SamplingConfig, parse_params
 from mlpo.layout import SHOT_PROBLEMS, passages_of
 from mlpo.method.prompts import agent_messages
-from mlpo.stages.team import agent_prompt, index_of, sampling_of
+from mlpo.stages.team import agent_prompt, index_of
+from mlpo.stages.team_sampling import sampling_of, team_sampling
 from mlpo.store import write_jsonl_atomic
 from mlpo.types import Passage, Problem, Sampling
 
@@ -43,3 +47,9 @@ def test_the_index_is_built_once_as_long_as_the_file_stays(house: Path) -> None:
 def test_sampling_is_taken_over_field_by_field() -> None:
     config = SamplingConfig(temperature=0.5, top_p=0.8, max_tokens=7, stop=("\n",))
     assert sampling_of(config) == Sampling(temperature=0.5, top_p=0.8, max_tokens=7, stop=("\n",))
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_agents_are_asked_how_sure_they_are_where_the_leader_is_told(raw_params: dict[str, Any], told: bool) -> None:
+    params = parse_params(raw_params | {"rounds": {"tell_certainty": told}})
+    assert {sampling.entropy for sampling in team_sampling(params).values()} == {told}

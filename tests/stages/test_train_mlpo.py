@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,21 @@ def test_a_plan_may_say_how_sure_the_agents_are_and_a_hostile_one_is_sure(make_p
     assert told == {("adder", (1, 2)), ("guesser", (2, 2))}  # the adder gives another answer in its second sample
     assert {c.agreement for p in plan for c in p.proposals if c.model == p.hostile} == {(2, 2)}
     assert "guesser (2 of 2): " in plan[0].messages[-1].content
+
+
+def test_a_hostile_agent_is_sure_where_agents_tell_how_sure_they_are(make_params: MakeParams) -> None:
+    params = make_params(rounds={"tell_certainty": True}, solo_share=0.0, hostile_share=0.5)
+    sets = read_proposal_sets(tuple(params.team), equivalent=is_equivalent)
+    unsure = [
+        replace(s, proposals={a: tuple(replace(c, entropy=0.3) for c in cs) for a, cs in s.proposals.items()})
+        for s in sets
+    ]
+    plan = train_mlpo.prepare(params, unsure).plan
+    assert {c.entropy for p in plan for c in p.proposals if c.model != p.hostile} == {0.3}
+    assert {c.entropy for p in plan for c in p.proposals if c.model == p.hostile} == {0.0}
+    assert all(p.proposals[0].model == p.hostile for p in plan if p.hostile)  # the surest stands first
+    untold = train_mlpo.prepare(params, sets).plan
+    assert {c.entropy for p in untold for c in p.proposals} == {None}
 
 
 def test_where_only_answers_are_shared_a_hostile_agent_shows_its_answer_alone(make_params: MakeParams) -> None:
