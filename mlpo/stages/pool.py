@@ -11,10 +11,12 @@ from mlpo.config import ConfigError, Params, load_params
 from mlpo.grading import is_equivalent
 from mlpo.layout import METRICS, PARAMS, TEST_PROBLEMS, TRANSCRIPTS
 from mlpo.method.baselines import ORACLE
-from mlpo.method.metrics import grade
+from mlpo.method.metrics import Graded, grade
 from mlpo.method.pooling import Scores, pooled_accuracy, pooled_difference, sign_flip_p
 from mlpo.method.significance import holm_p
 from mlpo.report.pooled import PooledRow
+from mlpo.stages.pool_consult import Asked, asked_when_unsure, told
+from mlpo.stages.strategies import CONSULT
 from mlpo.store import read_jsonl
 from mlpo.tracking.legal import flatten
 from mlpo.types import LEADER, Problem, Transcript
@@ -40,7 +42,10 @@ def run(params: Params, places: Sequence[Path], *, markdown: bool = False, pictu
     if not checkouts:
         raise ConfigError("mlpo pool: no checkout among the places; name one that was evaluated")
     pooled, others = seeds_of_one(checkouts)
-    runs = [read_scores(checkout) for checkout in pooled]
+    graded = [read_graded(checkout) for checkout in pooled]
+    runs, asked = [_scores(run) for run in graded], _replayed(pooled, graded)
+    for run, replay in zip(runs, asked, strict=True) if asked else ():
+        run[CONSULT] = {problem_id: outcome.correct for problem_id, outcome in replay.outcomes.items()}
     everywhere = [name for name in runs[0] if all(name in run for run in runs)]
     if LEADER not in everywhere:
         raise ConfigError(f"strategy {LEADER} is not in every evaluation; run `mlpo evaluate` where it is missing")
@@ -54,6 +59,8 @@ def run(params: Params, places: Sequence[Path], *, markdown: bool = False, pictu
         report.replace_file(picture, report.pooled_png(rows, num_runs=len(runs), confidence=confidence))
     if left_out := sorted({name for run in runs for name in run} - set(everywhere)):
         print(f"not in every evaluation and left out: {', '.join(left_out)}")
+    if asked:
+        print(f"{CONSULT} is replayed by each run's policy: {told(asked)}")
     for each in others:
         print(f"left out: {each}")
 
@@ -90,21 +97,42 @@ def read_scores(checkout: Path) -> dict[str, Scores]:
     """Strategy -> its scores by problem.
 
     Raises:
+        ConfigError: see `read_graded`.
+    """
+    return _scores(read_graded(checkout))
+
+
+def read_graded(checkout: Path) -> dict[str, list[Graded]]:
+    """Strategy -> its transcripts, graded.
+
+    Raises:
         ConfigError: there is no evaluation, or its transcripts are of other problems than its test problems.
     """
     files = sorted((checkout / TRANSCRIPTS).glob("*.jsonl"))
     if not files:
         raise ConfigError(f"{checkout / TRANSCRIPTS}: no transcripts; run `mlpo evaluate` there, or name a checkout")
     problems = {problem.id: problem for problem in read_jsonl(checkout / TEST_PROBLEMS, Problem)}
-    return dict(_scores(path, problems) for path in files)
+    return dict(_graded(path, problems) for path in files)
 
 
-def _scores(path: Path, problems: Mapping[str, Problem]) -> tuple[str, Scores]:
+def _graded(path: Path, problems: Mapping[str, Problem]) -> tuple[str, list[Graded]]:
     transcripts = list(read_jsonl(path, Transcript))
     if not transcripts or {t.problem_id for t in transcripts} != problems.keys():
         raise ConfigError(f"{path}: not the problems of {TEST_PROBLEMS}; run `mlpo evaluate` there again")
-    scores = {t.problem_id: grade(t, problems[t.problem_id], equivalent=is_equivalent).correct for t in transcripts}
-    return transcripts[0].strategy, scores
+    return transcripts[0].strategy, [grade(t, problems[t.problem_id], equivalent=is_equivalent) for t in transcripts]
+
+
+def _scores(graded: Mapping[str, Sequence[Graded]]) -> dict[str, Scores]:
+    return {name: {g.problem.id: g.correct for g in rows} for name, rows in graded.items()}
+
+
+def _replayed(checkouts: Sequence[Path], graded: Sequence[Mapping[str, Sequence[Graded]]]) -> list[Asked]:
+    """Asking only when unsure, where no run has played it and every run can replay it; else nothing."""
+    if any(CONSULT in run for run in graded):
+        return []
+    asked = [asked_when_unsure(*pair) for pair in zip(checkouts, graded, strict=True)]
+    replayed = [each for each in asked if each is not None]
+    return replayed if len(replayed) == len(asked) else []
 
 
 def rows_of(params: Params, scores: Mapping[str, Sequence[Scores]]) -> list[PooledRow]:

@@ -10,11 +10,14 @@ import pytest
 import yaml
 
 from mlpo.config import ConfigError, Params, raw_params
-from mlpo.layout import METRICS, PARAMS, TEST_PROBLEMS, transcripts_of
+from mlpo.layout import CONSULT_POLICY, METRICS, PARAMS, TEST_PROBLEMS, transcripts_of
+from mlpo.method.confidence import ConfidenceMap
+from mlpo.method.consult import ConsultPolicy
 from mlpo.overrides import merge
 from mlpo.stages import pool
+from mlpo.stages.policy import write_policy
 from mlpo.store import write_jsonl_atomic
-from mlpo.types import Problem, Transcript
+from mlpo.types import Completion, Problem, Round, Transcript
 
 
 def checkout(
@@ -122,3 +125,36 @@ def test_p_is_corrected_for_all_rivals_and_the_oracle_is_none(params: Params, tm
     assert p.pop("majority_vote") == pytest.approx(3 * 2 / 2**9, abs=1e-5)
     assert p.pop("leader_solo") == pytest.approx(2 * 2 / 2**4, abs=1e-5)
     assert p == {"leader": None, "oracle_any": None, "debate": 1.0}
+
+
+def unsure(root: Path, *, first: int = 0, seed: int = 0) -> Path:
+    """Two problems: the leader alone is sure and right, then unsure and wrong; with its team it is right twice."""
+    place = checkout(root, {"leader": "00", "leader_solo": "00"}, first=first, seed=seed)
+    line = ConfidenceMap(((0.0, 1.0), (1.0, 0.0)))
+    write_policy(ConsultPolicy("entropy", line, line, line, 0.5, 0.5), place / CONSULT_POLICY)
+    solo, team = [], []
+    for n, (digit, doubt) in enumerate([(str(first + 1), 0.2), ("0", 0.9)]):
+        pid, right = f"p{first + n}", str(first + n + 1)
+        alone = Completion(pid, "leader", f"<answer>{digit}</answer>", "stop", 9, 1, entropy=doubt)
+        draft = Completion(pid, "leader", f"<answer>{right}</answer>", "stop", 19, 1, entropy=0.1)
+        agent = Completion(pid, "alpha", right, "stop", 19, 1)
+        solo.append(Transcript(pid, "leader_solo", (Round((), alone, digit),), digit))
+        team.append(Transcript(pid, "leader", (Round((agent,), draft, right),), right))
+    write_jsonl_atomic(place / transcripts_of("leader_solo"), solo)
+    write_jsonl_atomic(place / transcripts_of("leader"), team)
+    return place
+
+
+def test_asking_when_unsure_is_replayed_by_each_runs_policy(
+    params: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [unsure(tmp_path / "one"), unsure(tmp_path / "two", first=2, seed=1)]
+    pool.run(params, runs)
+    shown = capsys.readouterr().out
+    [asked] = [line.split() for line in shown.splitlines() if line.strip().startswith("MLPO leader, team if")]
+    assert asked[5] == "1.000"  # alone it is right on half of them
+    # half of the questions ask: 10 tokens alone and 40 with the team, against 40 always: (10 + 50) / 80
+    assert "leader_consult is replayed by each run's policy: 0.50 of the questions ask, at 0.75 of the tokens" in shown
+    (runs[1] / CONSULT_POLICY).write_text("null")
+    pool.run(params, runs)
+    assert "if unsure" not in capsys.readouterr().out  # one run has no policy
