@@ -91,16 +91,13 @@ def test_all_wrong_mixed_and_all_right_teams_are_drawn_where_they_exist():
         assert draw_tuples(rare, 1, seed)[0].num_correct in (1, 2)  # room for one: a mixed one
 
 
-def test_the_surest_stands_first_and_keeps_its_flag():
-    asked = proposal_set(flags={"geo": [False], "language": [True], "number": [False]})
-    entropies = {"geo": 0.9, "language": 0.2, "number": 0.4}
-    unsure = replace(
-        asked,
-        proposals={n: tuple(replace(c, entropy=entropies[n]) for c in theirs) for n, theirs in asked.proposals.items()},
-    )
-    [drawn] = draw_tuples(unsure, 4, 0)
-    assert [c.model for c in drawn.proposals] == ["language", "number", "geo"]
-    assert drawn.correct == (True, False, False)
+@pytest.mark.parametrize("surest", NAMES)
+def test_the_surest_stands_first_and_keeps_its_flag(surest: str):
+    asked = proposal_set(flags={name: [name == surest] for name in NAMES})
+    unsure = {n: tuple(replace(c, entropy=0.1 + (n != surest)) for c in made) for n, made in asked.proposals.items()}
+    [drawn] = draw_tuples(replace(asked, proposals=unsure), 4, 0)
+    assert (drawn.proposals[0].model, drawn.correct) == (surest, (True, False, False))
+    assert [c.model for c in drawn.proposals[1:]] == [n for n in order_of("p0", NAMES, 0) if n != surest]
 
 
 def test_what_does_not_exist_is_not_drawn():
