@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from mlpo.layout import CONSULT_POLICY
 from mlpo.method.consult_curve import Outcome, replayed
@@ -16,14 +17,13 @@ from mlpo.types import LEADER
 SOLO = f"{LEADER}_solo"
 
 
-class Asked:
+class Asked(NamedTuple):
     """What a leader that asks by its policy would have made of one run's problems, and what always asking cost."""
 
-    def __init__(self, outcomes: Mapping[str, Outcome], always_tokens: float) -> None:
-        self.outcomes = outcomes
-        """By problem."""
-        self.always_tokens = always_tokens
-        """Of always asking in all rounds, a problem."""
+    outcomes: Mapping[str, Outcome]
+    """By problem."""
+    always_tokens: float
+    """Of always asking in all rounds, a problem."""
 
 
 def asked_when_unsure(checkout: Path, graded: Mapping[str, Sequence[Graded]]) -> Asked | None:
