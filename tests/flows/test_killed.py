@@ -57,7 +57,7 @@ def configure(checkout: Path) -> None:
     save_tiny(checkout / SFT_LEADER, sayings=sayings)
     params: dict[str, Any] = {
         "seed": 0,
-        "rounds": {"num_rounds": 1},
+        "rounds": {"num_rounds": 1, "tell_certainty": False},
         "team": {AGENT: {"model": "tiny", "sampling": {"max_tokens": 24}}},
         "leader": {"model": "tiny"},
         "runtime": {"batch_tokens": 1024, "device": "cpu", "dtype": "float32"},
