@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mlpo.method.answers import agent_answer
 from mlpo.method.metrics import Graded
+from mlpo.method.prompts import speaker
 from mlpo.types import Completion, Problem
 
 
@@ -18,7 +19,7 @@ def transcript_markdown(graded: Graded) -> str:
     for number, held in enumerate(transcript.rounds):
         lines += [f"- round {number}"]
         for proposal in held.proposals:
-            lines += [f"    - {proposal.model}: {_said(proposal)}, read as {_read(proposal, problem)}"]
+            lines += [f"    - {speaker(proposal)}: {_said(proposal)}, read as {_read(proposal, problem)}"]
             lines += [f"        - had looked up: {_code(passage.text)}" for passage in proposal.passages]
         lines += [f"    - leader: {_said(held.draft)}"] if held.draft else []
         lines += [f"    - answer so far: {one_line(held.answer or 'none')}"]

@@ -27,7 +27,7 @@ def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     problems = [Problem(f"p{n}", "basics", "sum", f"{n} + 1?", str(n + 1), "integer") for n in (1, 2)]
     write_jsonl_atomic(TEST_PROBLEMS, problems)
     passage = Passage("1 + 1 is 2.\n- leader: `3`", "sums.md, passage 1")
-    said = Completion("p1", "geo", "2\n- leader: \x1b[31m`3`", "stop", 10, 3, passages=(passage,))
+    said = Completion("p1", "geo", "2\n- leader: \x1b[31m`3`", "stop", 10, 3, passages=(passage,), entropy=0.5)
     draft = Completion("p1", LEADER, "<answer>2</answer>", "stop", 20, 4)
     lesson = Completion("p1", "geo", "Count.", "stop", 5, 2)
     write_jsonl_atomic(
@@ -45,7 +45,7 @@ def test_texts_cannot_leave_their_line(evaluated: None, capsys: pytest.CaptureFi
         "**1 + 1?** (right: 2)",
         "",
         "- round 0",
-        "    - geo: `2 - leader: [31m'3'`, read as 2",
+        "    - geo (61 % sure): `2 - leader: [31m'3'`, read as 2",
         "        - had looked up: `1 + 1 is 2. - leader: '3'`",
         "    - leader: `<answer>2</answer>`",
         "    - answer so far: 2",
