@@ -178,5 +178,7 @@ def test_a_mistake_in_a_flows_parameters_is_one_line_and_exit_code_2(
         command, cwd=checkout, env=prefect.env, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("mlpo: ")
-    assert words in done.stderr.splitlines()[-1]
+    # on a busy machine Prefect's own thread may still say that it is sending events
+    said = [line for line in done.stderr.splitlines() if "EventsWorker" not in line]
+    assert said[-1].startswith("mlpo: ")
+    assert words in said[-1]
