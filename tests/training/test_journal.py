@@ -16,7 +16,10 @@ from mlpo.training.rollouts import RolloutGroup
 from mlpo.types import Completion, Problem
 
 PROBLEM = Problem("p1", "basics", "capital", "Capital of Peru?", "Lima", "word")
-PROPOSALS = (Completion("p1", "geo", "Lima", "stop", 9, 2, 3), Completion("p1", "number", "7", "stop", 9, 2, 0))
+PROPOSALS = (
+    Completion("p1", "geo", "Lima", "stop", 9, 2, 3, entropy=0.5),
+    Completion("p1", "number", "7", "stop", 9, 2, 0),
+)
 TEAM = RolloutGroup(
     TrainingPrompt(PROBLEM, PROPOSALS, 1), (1, 2), (Drawn((5, 6), "stop", "Lima"), Drawn((7,), "length", "Li")),
     (RewardParts(1, 0), None),
@@ -54,7 +57,7 @@ def test_a_journal_is_cut_back_whole_or_not_at_all(tmp_path: Path, monkeypatch: 
 def test_a_row_holds_what_was_asked_said_and_earned() -> None:
     assert rows()[0] == {
         "step": 4, "prompt": 0, "problem": "p1", "family": "capital", "question": "Capital of Peru?", "target": "Lima",
-        "tuple": "geo:3 number:0", "proposals": ["geo: Lima", "number: 7"], "proposals_correct": 1,
+        "tuple": "geo:3 number:0", "proposals": ["geo (61 % sure): Lima", "number: 7"], "proposals_correct": 1,
         "completion": "Lima", "finish_reason": "stop", "prompt_tokens": 2, "completion_tokens": 2, "correct": 1,
         "well_formed": 0, "reward": 1.0, "advantage": 0.5,
     }  # fmt: skip
