@@ -70,7 +70,7 @@ def test_the_table_reads_back_and_its_bytes_repeat(tmp_path: Path) -> None:
     assert one.read_bytes() == other.read_bytes()
     table = pd.read_parquet(one)
     assert table["completion"].tolist() == ["Lima", "Li", "a\n", '"é"']
-    assert table["proposals"][0].tolist() == ["geo: Lima", "number: 7"]
+    assert table["proposals"][0].tolist() == ["geo (61 % sure): Lima", "number: 7"]
     assert table["reward"].isna().tolist() == [False, True, False, False]
     assert [p.name for p in one.parent.iterdir()] == ["rollouts.parquet"]
 
