@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from mlpo.method.answers import Equivalent, agent_answer, is_correct, leader_answer
 from mlpo.method.prompts import AgentPrompt, solo_messages
-from mlpo.method.rounds import agent_request, leader_request, order_of
+from mlpo.method.rounds import agent_request, leader_request
 from mlpo.method.seeds import derive_seed
+from mlpo.method.turns import in_order
 from mlpo.types import Completion, Message, Problem, Round, Sampling, StrategyRun, Transcript
 
 ORACLE = "oracle_any"
@@ -37,10 +38,12 @@ def single_agent(problem: Problem, *, agent: AgentPrompt, sampling: Sampling, se
 def majority_vote(
     problem: Problem, *, team: Sequence[AgentPrompt], sampling: Mapping[str, Sampling], seed: int
 ) -> StrategyRun:
-    """Every agent answers once; the most frequent answer wins, a tie goes to the agent first in `order_of`."""
-    agents = {agent.name: agent for agent in team}
-    ordered = [agents[name] for name in order_of(problem.id, tuple(agents), seed)]
-    proposals = yield [agent_request(problem, agent, sampling[agent.name], seed) for agent in ordered]
+    """Every agent answers once; the most frequent answer wins, a tie goes to the agent first in `order_of`.
+
+    Raises:
+        ValueError: no agents, or two of one name.
+    """
+    proposals = yield [agent_request(problem, a, sampling[a.name], seed) for a in in_order(problem, team, seed)]
     held = voted(proposals, problem)
     return Transcript(problem.id, "majority_vote", (held,), held.answer)
 
@@ -48,10 +51,12 @@ def majority_vote(
 def weighted_vote(
     problem: Problem, *, team: Sequence[AgentPrompt], sampling: Mapping[str, Sampling], seed: int
 ) -> StrategyRun:
-    """A vote in which a voice counts as much as its agent is sure (ReConcile, arXiv:2309.13007); ties as elsewhere."""
-    agents = {agent.name: agent for agent in team}
-    ordered = [agents[name] for name in order_of(problem.id, tuple(agents), seed)]
-    proposals = yield [agent_request(problem, agent, sampling[agent.name], seed) for agent in ordered]
+    """A vote in which a voice counts as much as its agent is sure (ReConcile, arXiv:2309.13007); ties as in a vote.
+
+    Raises:
+        ValueError: no agents, or two of one name.
+    """
+    proposals = yield [agent_request(problem, a, sampling[a.name], seed) for a in in_order(problem, team, seed)]
     weights: dict[str, float] = {}
     for proposal in proposals:
         if (answer := agent_answer(proposal, problem)) is not None:

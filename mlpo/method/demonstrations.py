@@ -211,7 +211,7 @@ def _who_speaks(
         think = f"No one speaks of {subject.phrase}. {right[0].words}"
         yield _row("nobody", problem, shown.proposals, think, right[0], ())
     elif about and len(about) == sum(speaks):
-        trusted = max(about, key=lambda voice: voice.certainty or 0.0)
+        trusted = about[0]  # they stand as the leader is shown them, the surest first
         told = all(voice.certainty is not None for voice in about)
         if not trusted.correct or not (told or all(voice.correct for voice in about)) or (all(speaks) and not told):
             return
