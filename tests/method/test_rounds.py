@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpo.method.prompts import AgentPrompt, agent_messages, leader_messages
-from mlpo.method.rounds import Share, leader_rounds, order_of
+from mlpo.method.rounds import RoundRules, Share, draft_requests, leader_rounds, order_of
 from mlpo.types import LEADER, Completion, Message, Problem, Request, Sampling, StrategyRun, Transcript
 
 SUM = Problem("p1", "basics", "sum", "2 + 3?", "5", "integer")
@@ -120,6 +120,13 @@ def test_the_leader_sees_the_surest_first_where_agents_tell_how_sure_they_are():
         run.send([answered(asked[0], "5")])
     shown = end.value.value.rounds[0].proposals
     assert [c.model for c in shown] == ["number", "geo", "language"]  # the transcript tells what the leader saw
+
+
+def test_further_samples_of_a_draft_are_not_asked_how_unsure_they_are():
+    unsure = replace(DRAFT, entropy=True)
+    rules = RoundRules(TEAM, SAMPLING, unsure, num_rounds=1, seed=0, num_samples=2)
+    asked = draft_requests(SUM, leader_messages(SUM, ()), rules)
+    assert [request.sampling.entropy for request in asked] == [True, False, False]
 
 
 def test_answers_only_when_only_answers_are_shared():
