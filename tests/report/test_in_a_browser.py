@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from mlpo.method.metrics import Graded
 from mlpo.report import browser_data, page, plots
@@ -98,10 +98,10 @@ def test_it_works_from_the_keyboard_and_marks_a_change_of_mind(browser: Browser,
     shown.keyboard.press("Enter")
     case = shown.locator("#cases details")
     assert case.get_attribute("open") is not None
+    case.locator(".round").nth(1).wait_for()  # a case is drawn when it has been opened
     assert "changed its mind yes (right) → no (wrong)" in case.inner_text()
     assert case.locator(".round").count() == 2
     case.get_by_role("button", name="MLPO leader alone").press("Enter")
     assert shown.input_value("#strategy") == "leader_solo"
-    case.locator(".round").first.wait_for()  # a case is drawn when it has been opened
-    assert case.locator(".round").count() == 1
+    expect(case.locator(".round")).to_have_count(1)
     shown.close()
