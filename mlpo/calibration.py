@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
 
 from mlpo.method.confidence import ConfidenceMap, Signal
-from mlpo.method.consult import ConsultPolicy, KeepAsking, When
+from mlpo.method.consult import ConsultPolicy, KeepAsking, When, attempt_names
 from mlpo.method.consult_curve import ALWAYS, NEVER, Attempt, Point, best, choose_thresholds, curve, point
-from mlpo.method.consult_metrics import MAPS, fixed_points, told_apart
+from mlpo.method.consult_metrics import fixed_points, told_apart
 from mlpo.method.consult_replay import MeasuredTrail, attempts
 
 NUM_FOLDS = 5
@@ -48,6 +49,8 @@ def fit_policy(
     keep_asking: KeepAsking = "while_unsure",
     price: float = 0.0,
     share: float | None = None,
+    one_by_one: int = 0,
+    always: Sequence[MeasuredTrail] | None = None,
     problems: str = "calibration",
 ) -> ConsultPolicy:
     """Maps from all trails; thresholds that are worth most on them, each judged by maps that have not seen it.
@@ -56,14 +59,17 @@ def fit_policy(
         trails: a problem each: the answer alone, after round 1, and so on, all of them made.
         price: right answers that 1000 tokens are worth.
         share: of the problems, at most so many may ask.
+        one_by_one: how many agents were asked one by one; 0 if all were asked together.
+        always: what asking them together makes of the same problems, for the basis; None if the trails are that.
         problems: what the basis calls them.
     Raises:
         ValueError: no problems, trails without a round, or a leader that shows no signal.
     """
     _check(trails, signal)
-    maps = _fit_maps(trails, signal)
-    unseen = _judged_by_others(trails, signal, num_samples)
-    chosen = _choose(unseen, when, keep_asking, price, share)
+    num_partial = max(one_by_one - 1, 0)
+    unseen = _judged_by_others(trails, signal, num_partial)
+    chosen = _choose(unseen, when, "while_unsure" if num_partial else keep_asking, price, share)
+    fitted = _fitted(trails, signal, num_partial)
     basis = {
         "problems": problems,
         "n": len(trails),
@@ -71,11 +77,14 @@ def fit_policy(
         "continue": keep_asking,
         "price": price,
         "share": share,
+        "one_by_one": one_by_one,
         "chosen": chosen._asdict(),
-        "fixed": {name: each._asdict() for name, each in fixed_points(unseen).items()},
-        "confidence": {name: told_apart(unseen, name) for name in MAPS[: max(map(len, trails))]},
+        "fixed": {name: each._asdict() for name, each in fixed_points(always or trails).items()},
+        "confidence": told_apart(unseen, tuple(fitted.maps)),
     }
-    return ConsultPolicy(signal, *maps, chosen.ask_below, chosen.again_below, num_samples, basis)
+    return replace(
+        fitted, ask_below=chosen.ask_below, again_below=chosen.again_below, num_samples=num_samples, basis=basis
+    )
 
 
 def _check(trails: Sequence[MeasuredTrail], signal: Signal) -> None:
@@ -88,26 +97,27 @@ def _check(trails: Sequence[MeasuredTrail], signal: Signal) -> None:
         )
 
 
-def _fit_maps(trails: Sequence[MeasuredTrail], signal: Signal) -> tuple[ConfidenceMap, ConfidenceMap, ConfidenceMap]:
-    """Alone, round 1, later; where no later round was played its map is that of round 1."""
-    seen: list[list[tuple[float, bool]]] = [[], [], []]
+def _fitted(trails: Sequence[MeasuredTrail], signal: Signal, num_partial: int) -> ConsultPolicy:
+    """The maps, with thresholds that ask nobody; where no later round was played its map is that of round 1."""
+    names = attempt_names(num_partial)
+    seen: dict[str, list[tuple[float, bool]]] = {name: [] for name in names}
     for trail in trails:
         for place, made in enumerate(trail):
             if made.answered and made.signal is not None:
-                seen[min(place, 2)].append((made.signal, made.correct))
-    alone, first, later = (
-        fit_map([x for x, _ in pairs], [y for _, y in pairs], rising=signal == "agreement") for pairs in seen
+                seen[names[min(place, len(names) - 1)]].append((made.signal, made.correct))
+    alone, *partial, first, later = (
+        fit_map([x for x, _ in pairs], [y for _, y in pairs], rising=signal == "agreement") for pairs in seen.values()
     )
-    return alone, first, later if seen[2] else first
+    return ConsultPolicy(signal, alone, first, later if seen["later"] else first, NEVER, NEVER, tuple(partial))
 
 
-def _judged_by_others(trails: Sequence[MeasuredTrail], signal: Signal, num_samples: int) -> list[tuple[Attempt, ...]]:
+def _judged_by_others(trails: Sequence[MeasuredTrail], signal: Signal, num_partial: int) -> list[tuple[Attempt, ...]]:
     """Each trail with P(right) of maps fitted on the folds that it is not in."""
     folds = min(NUM_FOLDS, len(trails))
     judges = []
     for fold in range(folds):
         others = [trail for place, trail in enumerate(trails) if place % folds != fold] or list(trails)
-        judges.append(ConsultPolicy(signal, *_fit_maps(others, signal), NEVER, NEVER, num_samples))
+        judges.append(_fitted(others, signal, num_partial))
     return [attempts(trail, judges[place % folds]) for place, trail in enumerate(trails)]
 
 

@@ -72,6 +72,19 @@ def test_the_basis_says_what_was_measured_and_fits_into_json() -> None:
     assert basis["confidence"]["first"]["auc"] > 0.8
 
 
+def test_one_by_one_each_answer_has_a_map_and_drafts_a_threshold_of_their_own() -> None:
+    # alone, after each of three agents (a third of the cost of a round each) and after a second round
+    measured = [(t[0], *(m._replace(tokens=140, generations=2) for m in (t[1], t[2], t[2])), t[2]) for t in trails(300)]
+    always = [(t[0], t[1], t[2]) for t in trails(300)]
+    fitted = fit_policy(measured, one_by_one=3, always=always, keep_asking="always", price=0.05)
+    assert list(fitted.maps) == ["alone", "1 agent", "2 agents", "first", "later"]
+    assert [row["n"] for row in fitted.basis["confidence"].values()] == [300] * 5
+    assert fitted.basis["fixed"]["rounds_1"]["tokens"] == 400
+    assert fitted.again_below < ALWAYS
+    assert fitted.basis["chosen"]["tokens"] < 0.7 * 400
+    assert ConsultPolicy.from_json(json.loads(json.dumps(fitted.to_json()))) == fitted
+
+
 def test_each_problem_is_judged_by_maps_that_have_not_seen_it() -> None:
     # entropies without meaning: in hindsight an isotonic fit finds some order in them, on unseen problems it cannot
     rng = random.Random(3)

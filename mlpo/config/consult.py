@@ -18,6 +18,9 @@ class ConsultConfig(Section):
     """Right answers that 1000 tokens (prompts and completions) are worth; thresholds are best after this price."""
     share: float | None = Field(0.5, ge=0, le=1)
     """At most this share of the calibration problems may ask; null leaves it to the price."""
+    one_by_one: bool = False
+    """The agents of the first round are asked one after another: the leader drafts after each, and asks the next only
+    where its draft is too unsure. It saves most of what a round costs where one agent knows and shows that it does."""
     samples: int = Field(0, ge=0, le=64)
     """Further samples of each answer whose agreement says how sure it is; 0 reads the answer's token distributions, for
     which a server has to tell log-probabilities."""

@@ -87,6 +87,16 @@ class Params(Section):
             raise ValueError(
                 f"rounds.agreement_samples must be 1 or propose.samples ({self.propose.samples}), which training shows"
             )
+        if self.consult.one_by_one and not self.is_selective:
+            raise ValueError(
+                "consult.one_by_one needs a leader that stops where it is sure: set consult.when to unsure, or "
+                "rounds.continue to while_unsure"
+            )
+        if self.consult.one_by_one and self.rounds.num_rounds > 1 and self.rounds.keep_asking == "always":
+            raise ValueError(
+                "consult.one_by_one ends where the leader is sure, and rounds.continue: always goes on; "
+                "set it to while_unsure, or rounds.num_rounds to 1"
+            )
         if self.rounds.agreement_samples > 1 and self.is_selective:
             raise ValueError(
                 "rounds.agreement_samples: a leader that asks by how sure it is was not made to be told of agreement; "

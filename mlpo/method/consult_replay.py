@@ -14,7 +14,8 @@ from mlpo.method.confidence import Signal
 from mlpo.method.consult import ConsultPolicy, signal_of
 from mlpo.method.consult_curve import Attempt
 from mlpo.method.metrics import Graded
-from mlpo.types import LEADER, Completion
+from mlpo.method.rounds import surest_first
+from mlpo.types import LEADER, Completion, Transcript
 
 
 class Measured(NamedTuple):
@@ -29,7 +30,7 @@ class Measured(NamedTuple):
 
 
 MeasuredTrail = Sequence[Measured]
-"""A problem's answers: alone, after round 1, after round 2, and so on."""
+"""A problem's answers: alone, after round 1 or after each of its agents, after round 2, and so on."""
 
 
 def joined(solo: Graded, team: Graded) -> Graded:
@@ -46,6 +47,22 @@ def joined(solo: Graded, team: Graded) -> Graded:
         )
     whole = replace(rounds, rounds=(*first.rounds, *rounds.rounds), extra=(*first.extra, *rounds.extra))
     return replace(team, transcript=whole, rounds_correct=(*solo.rounds_correct, *team.rounds_correct))
+
+
+def asked_together(transcript: Transcript, num_partial: int) -> Transcript:
+    """The answer alone and then all rounds, of a transcript whose first round asked its agents one by one.
+
+    Args:
+        num_partial: drafts of the first round before its last; they are left out, as if they had not been made.
+    """
+    alone, *rounds = transcript.rounds
+    first, later = rounds[: num_partial + 1], rounds[num_partial + 1 :]
+    whole = replace(first[-1], proposals=surest_first([c for r in first for c in r.proposals]))
+    samples = [c for c in transcript.extra if c.model == LEADER]
+    made = _in_parts(samples, len(transcript.rounds))
+    kept = [c for part in (made[0], *made[num_partial + 1 :]) for c in part]
+    others = [c for c in transcript.extra if c.model != LEADER]
+    return replace(transcript, rounds=(alone, whole, *later), extra=(*kept, *others))
 
 
 def measured(graded: Graded, signal: Signal = "entropy") -> tuple[Measured, ...]:

@@ -169,9 +169,20 @@ def leader_rounds(
 
 
 def one_round(
-    problem: Problem, rules: RoundRules, heard: Heard, round_index: int
+    problem: Problem,
+    rules: RoundRules,
+    heard: Heard,
+    round_index: int,
+    *,
+    agents: Sequence[AgentPrompt] | None = None,
+    beside: Sequence[Completion] = (),
 ) -> Generator[list[Request], list[Completion], Played]:
-    """Every agent proposes, the leader drafts: K + 1 generations, and the draft's further samples."""
+    """Agents propose, the leader drafts: K + 1 generations, and the draft's further samples.
+
+    Args:
+        agents: who is asked; the whole team if None.
+        beside: proposals of this round that others have made already, which the leader reads too.
+    """
     answered = yield [
         agent_request(
             problem,
@@ -182,17 +193,16 @@ def one_round(
             previous=heard.previous.get(agent.name),
             draft=heard.draft,
         )
-        for agent in rules.ordered(problem)
+        for agent in (rules.ordered(problem) if agents is None else agents)
     ]
-    proposals = surest_first(answered)
-    seen = shown(problem, proposals, rules.share)
+    seen = shown(problem, surest_first([*beside, *answered]), rules.share)
     previous = {**heard.previous, **{c.model: c.text for c in seen if c.finish_reason != "error"}}
     draft, *samples = yield draft_requests(
         problem, leader_messages(problem, seen), rules, round_index=round_index, examples=rules.examples
     )
     reading = leader_answer(draft, problem, lenient=rules.lenient)
     told = shared(draft, reading.answer, rules.share).text or None
-    return Played(Round(proposals, draft, reading.answer), reading, tuple(samples), Heard(previous, told))
+    return Played(Round(surest_first(answered), draft, reading.answer), reading, tuple(samples), Heard(previous, told))
 
 
 def draft_requests(

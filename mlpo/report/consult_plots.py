@@ -68,9 +68,9 @@ def reliability_plot(metrics: Mapping[str, Any]) -> Figure:
     confidence = metrics["consult"]["confidence"]
     figure, axes = new_figure(3.2)
     axes.plot([0, 1], [0, 1], color=LIGHT.grid, linewidth=1)
-    for name, line in MAPS.items():
-        row = confidence.get(name)
-        bins = [b for b in row["bins"] if b["n"] >= FEW] if row else []
+    for name, row in confidence.items():
+        line = MAPS.get(name) or Line(f"draft after {name}", LIGHT.muted, ".", "--")
+        bins = [b for b in row["bins"] if b["n"] >= FEW]
         if not bins:
             continue
         told = f", AUC {row['auc']:.2f}" if row["auc"] is not None else ""

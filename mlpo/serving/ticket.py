@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from mlpo.agents.backend import Backend
 from mlpo.config import ConfigError
@@ -67,6 +68,7 @@ def watched(
 ) -> StrategyRun:
     """Play `run` as it is, and tell the ticket what happens. Where it can't go on, it alone ends, with the reason."""
     completions: list[Completion] | None = None
+    team = _Team(len(backends.keys() - {LEADER}), max_dead)
     ticket.times_ns.append(time.time_ns())
     while True:
         try:
@@ -80,7 +82,7 @@ def watched(
             with listeners.listening(ticket, requests):
                 completions = yield requests
             ticket.times_ns.append(time.time_ns())
-            refused = _too_few(completions, max_dead)
+            refused = team.too_few(completions)
             if refused is None:
                 _tell(ticket, completions)
         if refused is not None:
@@ -98,15 +100,27 @@ def _too_long(requests: Sequence[Request], backends: Mapping[str, Backend]) -> R
     return None
 
 
-def _too_few(completions: Sequence[Completion], max_dead: int) -> Refused | None:
-    """The team is too small: of one whose agents all failed nothing is left to lead."""
-    asked = [c for c in completions if c.sample == 0]
-    dead = [c for c in asked if c.finish_reason == "error"]
-    if not dead or (len(dead) <= max_dead and len(dead) < len(asked)):
-        return None
-    names = ", ".join(c.model for c in dead)
-    mend = f"try again later, ask {SOLO}, or raise serve.max_dead_agents (now {max_dead})"
-    return Refused(503, "agents_down", f"no answer from {names}: {dead[0].error}; {mend}")
+@dataclass(slots=True)
+class _Team:
+    """Which agents failed when they were asked last: all at once, or one after another."""
+
+    size: int
+    max_dead: int
+    dead: dict[str, str] = field(default_factory=dict)
+    """Agent -> why."""
+
+    def too_few(self, completions: Sequence[Completion]) -> Refused | None:
+        """The answer if too few agents are left: of a team whose agents all failed nothing is left to lead."""
+        for each in completions:
+            if each.sample == 0:
+                self.dead.pop(each.model, None)
+                self.dead |= {each.model: each.error} if each.finish_reason == "error" else {}
+        leads = LEADER not in self.dead and len(self.dead) < self.size and len(self.dead) <= self.max_dead
+        if leads or not self.dead:
+            return None
+        names, reason = ", ".join(self.dead), next(iter(self.dead.values()))
+        mend = f"try again later, ask {SOLO}, or raise serve.max_dead_agents (now {self.max_dead})"
+        return Refused(503, "agents_down", f"no answer from {names}: {reason}; {mend}")
 
 
 def _tell(ticket: Ticket, completions: Sequence[Completion]) -> None:

@@ -17,16 +17,16 @@ from mlpo.layout import METRICS, MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, TRANSCR
 from mlpo.method.baselines import ORACLE, oracle_any
 from mlpo.method.metrics import Graded, grade
 from mlpo.method.selection import best_agent
-from mlpo.stages.entrants import Contest
+from mlpo.stages.entrants import Contest, Entrant
 from mlpo.stages.play import first_proposals, transcripts
 from mlpo.stages.policy import read_policy
 from mlpo.stages.proposals import read_proposal_sets
 from mlpo.stages.rivals import rivals_at_equal_tokens
 from mlpo.stages.routing import read_routing
-from mlpo.stages.strategies import contests
+from mlpo.stages.strategies import CONSULT, contests, measured_entrant
 from mlpo.stages.team import team_prompts
 from mlpo.store import CompletionStore, read_jsonl, request_key, write_jsonl_atomic
-from mlpo.types import LEADER, Completion, Problem
+from mlpo.types import LEADER, Completion, Problem, Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class Arena:
     """The agent that was best on training problems."""
     at_equal_tokens: Callable[[Mapping[str, int]], Contest]
     """Tokens that the leader spent, by problem -> what is played last, at as many."""
+    measured: Entrant | None = None
+    """The trained leader that asks one agent after another and is never sure: on it any threshold can be replayed."""
 
     @property
     def generations(self) -> dict[str, int]:
@@ -52,7 +54,8 @@ class Arena:
     def num_completions(self) -> int:
         """How many completions all takes, if nothing stops early and equal tokens buy equal generations."""
         last = self.at_equal_tokens({})
-        return len(self.problems) * sum(contest.generations for contest in (*self.plan, last))
+        measured = self.measured.generations if self.measured else 0
+        return len(self.problems) * (sum(contest.generations for contest in (*self.plan, last)) + measured)
 
 
 class Played(NamedTuple):
@@ -62,6 +65,8 @@ class Played(NamedTuple):
     """Strategy -> its transcripts, graded, without texts."""
     dead: dict[str, str]
     """Agents whose server stayed dead -> why."""
+    measured: Sequence[Graded] = ()
+    """All answers of a leader that asks one agent after another; no strategy's result."""
 
 
 def read_arena(params: Params) -> Arena:
@@ -80,7 +85,8 @@ def read_arena(params: Params) -> Arena:
     team, routing = team_prompts(params), read_routing(params)
     last = partial(rivals_at_equal_tokens, params, team, sets)
     plan = tuple(contests(params, team, sets, routing, read_policy(params)))
-    return Arena(problems, plan, first_proposals(params, problems), best_agent(sets), last)
+    measured = measured_entrant(params, team) if params.consult.one_by_one else None
+    return Arena(problems, plan, first_proposals(params, problems), best_agent(sets), last, measured)
 
 
 def play(
@@ -101,6 +107,7 @@ def play(
         DeadModelError: the leader's server stays dead, or those of more agents than `evaluate.max_dead_agents`.
     """
     graded: dict[str, list[Graded]] = {}
+    measured: Sequence[Graded] = ()
     for stale in (METRICS, *TRANSCRIPTS.glob("*.jsonl")):  # of other strategies, problems or leaders
         stale.unlink(missing_ok=True)
     with closing(CompletionStore(WORK / "evaluation.jsonl")) as store:
@@ -116,9 +123,13 @@ def play(
         with closing(shelf):
             for contest in arena.plan:
                 graded |= _play_contest(contest, arena.problems, shelf, params)
+                if arena.measured and LEADER in contest.entrants:
+                    alone = replace(contest, entrants={CONSULT: arena.measured})
+                    [played] = transcripts(alone, arena.problems, shelf, params).values()
+                    measured = _graded(played, arena.problems)
             last = arena.at_equal_tokens(_tokens(graded[LEADER]))
             graded |= _play_contest(last, arena.problems, shelf, params) if last.entrants else {}
-    return Played(graded, shelf.dead)
+    return Played(graded, shelf.dead, measured)
 
 
 def _tokens(graded: Sequence[Graded]) -> dict[str, int]:
@@ -137,9 +148,13 @@ def _play_contest(
     graded: dict[str, list[Graded]] = {}
     for name, theirs in played.items():
         write_jsonl_atomic(transcripts_of(name), theirs)
-        pairs = zip(theirs, problems, strict=True)
-        graded[name] = [_without_texts(grade(t, p, equivalent=is_equivalent)) for t, p in pairs]
+        graded[name] = _graded(theirs, problems)
     return graded
+
+
+def _graded(played: Sequence[Transcript], problems: Sequence[Problem]) -> list[Graded]:
+    pairs = zip(played, problems, strict=True)
+    return [_without_texts(grade(t, p, equivalent=is_equivalent)) for t, p in pairs]
 
 
 def _without_texts(graded: Graded) -> Graded:

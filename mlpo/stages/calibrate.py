@@ -26,19 +26,18 @@ from mlpo.layout import (
 )
 from mlpo.method.confidence import Signal
 from mlpo.method.consult import ConsultPolicy
-from mlpo.method.consult_replay import measured
+from mlpo.method.consult_replay import asked_together, measured
 from mlpo.method.headroom import captured_headroom, headroom, proposal_chances
-from mlpo.method.metrics import Graded, accuracy_interval, paired_difference
+from mlpo.method.metrics import Graded, accuracy_interval, grade, paired_difference
 from mlpo.method.routing import fit_routing
 from mlpo.method.selection import ProposalSet
 from mlpo.method.shares import rounded
 from mlpo.stages.calibration import calibration_problems, check_leader, play_on_calibration
 from mlpo.stages.clock import stage_clock
-from mlpo.stages.entrants import Entrant
 from mlpo.stages.policy import write_policy
 from mlpo.stages.proposals import read_proposal_sets
 from mlpo.stages.routing import write_routing
-from mlpo.stages.strategies import CONSULT, measuring_strategy
+from mlpo.stages.strategies import CONSULT, measured_entrant, num_partial_drafts
 from mlpo.stages.team import team_prompts
 from mlpo.store import write_json_atomic
 from mlpo.tracking.runs import stage_run
@@ -62,10 +61,8 @@ def run(params: Params, *, models: Models | None = None) -> None:
     ):
         graded: list[Graded] = []
         if calibration_problems():
-            rounds, team = params.rounds.num_rounds, team_prompts(params)
-            completions = (1 + rounds) * (1 + params.consult.samples) + rounds * len(team)
-            strategy = Entrant(measuring_strategy(params, team), completions)
-            graded = play_on_calibration(params, MLPO_LEADER, CONSULT, strategy, clock, models)
+            entrant = measured_entrant(params, team_prompts(params))
+            graded = play_on_calibration(params, MLPO_LEADER, CONSULT, entrant, clock, models)
         metrics = choose(params, graded)
         write_json_atomic(CALIBRATION_METRICS, metrics)
         tracked.log_result({f"accuracy.{name}": row["accuracy"] for name, row in metrics["rounds"].items()})
@@ -78,24 +75,33 @@ def choose(params: Params, graded: Sequence[Graded]) -> dict[str, Any]:
     """Write routing and policy, and return what metrics.json of the calibration has.
 
     Args:
-        graded: the leader alone and then all its rounds, a problem each.
+        graded: the leader alone and then all its rounds, a problem each; asked one by one, after each agent.
     """
     agents, alone = tuple(params.team), {g.problem.id: g.rounds_correct[0] for g in graded}
     train = read_proposal_sets(agents, equivalent=is_equivalent)
     held = read_proposal_sets(agents, split=CALIBRATION_PROBLEMS, equivalent=is_equivalent)
     write_routing(fit_routing(train, held, alone, seed=params.seed))
-    policy = policy_of(params, graded)
+    together = _together(params, graded)
+    policy = policy_of(params, graded, together)
     write_policy(policy)
     sets = {each.problem.id: each for each in held}
     return {
         "n": len(graded),
-        "rounds": by_round(graded, params),
-        "headroom": _headroom([sets[g.problem.id] for g in graded], graded, params) if graded else None,
+        "rounds": by_round(together, params),
+        "headroom": _headroom([sets[g.problem.id] for g in together], together, params) if graded else None,
         "policy": policy.to_json() if policy else None,
     }
 
 
-def policy_of(params: Params, graded: Sequence[Graded]) -> ConsultPolicy | None:
+def _together(params: Params, graded: Sequence[Graded]) -> Sequence[Graded]:
+    """The same where all agents are asked together."""
+    if not params.consult.one_by_one:
+        return graded
+    whole = (asked_together(g.transcript, num_partial_drafts(params)) for g in graded)
+    return [grade(t, g.problem, equivalent=is_equivalent) for t, g in zip(whole, graded, strict=True)]
+
+
+def policy_of(params: Params, graded: Sequence[Graded], together: Sequence[Graded]) -> ConsultPolicy | None:
     """When the leader is unsure; None where nothing was played, or its model does not tell and nobody asks by that.
 
     Raises:
@@ -117,6 +123,8 @@ def policy_of(params: Params, graded: Sequence[Graded]) -> ConsultPolicy | None:
         keep_asking=params.rounds.keep_asking if asks_by_doubt else "while_unsure",
         price=consult.price,
         share=consult.share,
+        one_by_one=len(params.team) if consult.one_by_one else 0,
+        always=[measured(g, signal) for g in together],
     )
 
 

@@ -54,8 +54,8 @@ def run(params: Params, *, models: Models | None = None) -> None:
     ):
         with progress("evaluate", arena.num_completions, unit="completions") as advance:
             source = models or team_models(params)
-            graded, dead = play(params, arena, source, ledger=clock.ledger, on_done=advance)
-        metrics = metrics_of(params, arena, graded) | {"dead_agents": dead_agents(dead, graded)}
+            graded, dead, measured = play(params, arena, source, ledger=clock.ledger, on_done=advance)
+        metrics = metrics_of(params, arena, graded, measured) | {"dead_agents": dead_agents(dead, graded)}
         write_json_atomic(METRICS, metrics)
         write_plots(metrics)
         _track(tracked, metrics, _cases(graded[LEADER], params.evaluate.num_traces))
@@ -68,8 +68,15 @@ def run(params: Params, *, models: Models | None = None) -> None:
         print(f"{agent} was dead and is missing in {row['missing']} of {row['of']} answers: {row['reason']}")
 
 
-def metrics_of(params: Params, arena: Arena, graded: Mapping[str, Sequence[Graded]]) -> dict[str, Any]:
-    """The content of metrics.json."""
+def metrics_of(
+    params: Params, arena: Arena, graded: Mapping[str, Sequence[Graded]], measured: Sequence[Graded] = ()
+) -> dict[str, Any]:
+    """The content of metrics.json.
+
+    Args:
+        graded: every strategy's transcripts.
+        measured: all answers of a leader that asks one agent after another, where one does.
+    """
     counted: dict[str, Any] = {
         "num_samples": params.evaluate.bootstrap_samples,
         "confidence": params.evaluate.confidence,
@@ -80,14 +87,14 @@ def metrics_of(params: Params, arena: Arena, graded: Mapping[str, Sequence[Grade
         "before_training": before_training(),
         "headroom": headroom_metrics(graded, **counted),
         "by_holders": accuracy_by_holders(graded, num_holders(params, arena.problems)),
-        "consult": _consult(graded),
+        "consult": _consult(graded, measured),
     }
 
 
-def _consult(graded: Mapping[str, Sequence[Graded]]) -> dict[str, Any]:
+def _consult(graded: Mapping[str, Sequence[Graded]], measured: Sequence[Graded]) -> dict[str, Any]:
     """What asking only when unsure would give at every threshold, whether it is played or not."""
     policy = kept_policy()
-    return consult_metrics(graded["leader_solo"], graded[LEADER], policy) if policy else {}
+    return consult_metrics(graded["leader_solo"], graded[LEADER], policy, one_by_one=measured) if policy else {}
 
 
 def dead_agents(dead: Mapping[str, str], graded: Mapping[str, Sequence[Graded]]) -> dict[str, dict[str, Any]]:

@@ -40,6 +40,11 @@ def read_policy(params: Params, path: Path = CONSULT_POLICY) -> ConsultPolicy | 
             f"{path}: measured with {policy.num_samples} further samples, consult.samples is {params.consult.samples}; "
             "calibrate again"
         )
+    if bool(policy.partial) != (params.consult.one_by_one and len(params.team) > 1):
+        raise ConfigError(
+            f"{path}: measured on agents asked {'one by one' if policy.partial else 'together'}, consult.one_by_one is "
+            f"{str(params.consult.one_by_one).lower()}; calibrate again"
+        )
     return policy
 
 

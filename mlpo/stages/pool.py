@@ -15,7 +15,7 @@ from mlpo.method.metrics import Graded, grade
 from mlpo.method.pooling import Scores, pooled_accuracy, pooled_difference, sign_flip_p
 from mlpo.method.significance import holm_p
 from mlpo.report.pooled import PooledRow
-from mlpo.stages.pool_consult import Asked, asked_when_unsure, told
+from mlpo.stages.pool_consult import Asked, asked_as_played, asked_when_unsure, told
 from mlpo.stages.strategies import CONSULT
 from mlpo.store import read_jsonl
 from mlpo.tracking.legal import flatten
@@ -43,9 +43,9 @@ def run(params: Params, places: Sequence[Path], *, markdown: bool = False, pictu
         raise ConfigError("mlpo pool: no checkout among the places; name one that was evaluated")
     pooled, others = seeds_of_one(checkouts)
     graded = [read_graded(checkout) for checkout in pooled]
-    runs, asked = [_scores(run) for run in graded], _replayed(pooled, graded)
-    for run, replay in zip(runs, asked, strict=True) if asked else ():
-        run[CONSULT] = {problem_id: outcome.correct for problem_id, outcome in replay.outcomes.items()}
+    runs, (asked, how) = [_scores(run) for run in graded], _asked(pooled, graded)
+    for run, outcomes in zip(runs, (each.outcomes for each in asked), strict=False):
+        run[CONSULT] = {problem_id: outcome.correct for problem_id, outcome in outcomes.items()}
     everywhere = [name for name in runs[0] if all(name in run for run in runs)]
     if LEADER not in everywhere:
         raise ConfigError(f"strategy {LEADER} is not in every evaluation; run `mlpo evaluate` where it is missing")
@@ -60,7 +60,7 @@ def run(params: Params, places: Sequence[Path], *, markdown: bool = False, pictu
     if left_out := sorted({name for run in runs for name in run} - set(everywhere)):
         print(f"not in every evaluation and left out: {', '.join(left_out)}")
     if asked:
-        print(f"{CONSULT} is replayed by each run's policy: {told(asked)}")
+        print(f"{CONSULT} is {how} by each run's policy: {told(asked)}")
     for each in others:
         print(f"left out: {each}")
 
@@ -126,13 +126,15 @@ def _scores(graded: Mapping[str, Sequence[Graded]]) -> dict[str, Scores]:
     return {name: {g.problem.id: g.correct for g in rows} for name, rows in graded.items()}
 
 
-def _replayed(checkouts: Sequence[Path], graded: Sequence[Mapping[str, Sequence[Graded]]]) -> list[Asked]:
-    """Asking only when unsure, where no run has played it and every run can replay it; else nothing."""
+def _asked(checkouts: Sequence[Path], graded: Sequence[Mapping[str, Sequence[Graded]]]) -> tuple[list[Asked], str]:
+    """Asking only when unsure, where every run has played it or, having played it nowhere, can replay it."""
+    if all(CONSULT in run for run in graded):
+        return [asked_as_played(run) for run in graded], "played"
     if any(CONSULT in run for run in graded):
-        return []
+        return [], ""
     asked = [asked_when_unsure(*pair) for pair in zip(checkouts, graded, strict=True)]
     replayed = [each for each in asked if each is not None]
-    return replayed if len(replayed) == len(asked) else []
+    return (replayed if len(replayed) == len(asked) else []), "replayed"
 
 
 def rows_of(params: Params, scores: Mapping[str, Sequence[Scores]]) -> list[PooledRow]:

@@ -1,4 +1,4 @@
-"""What asking only when unsure gives in several runs: each run's policy, replayed on its answers."""
+"""What asking only when unsure gives in several runs: as played, or each run's policy replayed on its answers."""
 
 from __future__ import annotations
 
@@ -9,21 +9,33 @@ from typing import NamedTuple
 from mlpo.layout import CONSULT_POLICY
 from mlpo.method.consult_curve import Outcome, replayed
 from mlpo.method.consult_metrics import fixed_points
-from mlpo.method.consult_replay import attempts, joined, measured
+from mlpo.method.consult_replay import attempts, joined, measured, tokens_of
 from mlpo.method.metrics import Graded
 from mlpo.stages.policy import kept_policy
+from mlpo.stages.strategies import CONSULT
 from mlpo.types import LEADER
 
 SOLO = f"{LEADER}_solo"
 
 
 class Asked(NamedTuple):
-    """What a leader that asks by its policy would have made of one run's problems, and what always asking cost."""
+    """What a leader that asks by its policy made, or would have made, of one run's problems, beside always asking."""
 
     outcomes: Mapping[str, Outcome]
     """By problem."""
     always_tokens: float
     """Of always asking in all rounds, a problem."""
+
+
+def asked_as_played(graded: Mapping[str, Sequence[Graded]]) -> Asked:
+    """What the strategy `leader_consult` of a run gave and cost."""
+    outcomes = {}
+    for g in graded[CONSULT]:
+        asked = any(r.proposals for r in g.transcript.rounds)
+        made = g.transcript.completions
+        outcomes[g.problem.id] = Outcome(g.correct, asked, len(made), tokens_of(made))
+    always = [tokens_of(g.transcript.completions) for g in graded[LEADER]]
+    return Asked(outcomes, sum(always) / len(always))
 
 
 def asked_when_unsure(checkout: Path, graded: Mapping[str, Sequence[Graded]]) -> Asked | None:
@@ -41,7 +53,7 @@ def asked_when_unsure(checkout: Path, graded: Mapping[str, Sequence[Graded]]) ->
         return None
     trails = {problem_id: attempts(trail, policy) for problem_id, trail in shown.items()}
     outcomes = {p: replayed(trail, policy.ask_below, policy.again_below) for p, trail in trails.items()}
-    *_, always = fixed_points(list(trails.values())).values()
+    *_, always = fixed_points(list(shown.values())).values()
     return Asked(outcomes, always.tokens)
 
 

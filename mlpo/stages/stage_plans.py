@@ -12,6 +12,7 @@ from mlpo.models.shape import ModelShape
 from mlpo.stages.demonstrate import MAX_OWN_SHOTS
 from mlpo.stages.questions import Questions, tokens_of
 from mlpo.stages.routing import has_documents
+from mlpo.stages.strategies import num_drafts, num_partial_drafts
 from mlpo.training.plan import num_planned_prompts, num_sft_steps
 from mlpo.types import LEADER
 
@@ -157,16 +158,16 @@ class Planner:
         return StagePlan("headroom", asked, asked, read, asked * draft, memory=self.sampling(self.models[LEADER]))
 
     def calibrate(self) -> StagePlan:
-        """The leader alone and all its rounds on calibration problems; round 0 of the agents is kept from `propose`."""
+        """The leader alone and all its answers on calibration problems; the first proposals are kept."""
         params, q = self.params, self.questions
-        rounds, answers = params.rounds.num_rounds, 1 + params.consult.samples
-        agents = [(agent, rounds - 1) for agent in params.team.values()]
-        read = rounds * self.leader_prompt(q.mean) + tokens_of(len(LEADER_SYSTEM)) + q.mean
+        drafts, answers = num_drafts(params), 1 + params.consult.samples
+        agents = [(agent, params.rounds.num_rounds - 1) for agent in params.team.values()]
+        read = (drafts // answers - 1) * self.leader_prompt(q.mean) + tokens_of(len(LEADER_SYSTEM)) + q.mean
         read += sum(n * self.agent_prompt(agent, q.mean, again=True) for agent, n in agents)
-        out = (rounds + 1) * answers * params.rounds.max_draft_tokens
+        out = drafts * params.rounds.max_draft_tokens
         out += sum(n * agent.sampling.max_tokens for agent, n in agents)
         problems = params.prepare.num_calibration
-        asked = problems * ((rounds + 1) * answers + sum(n for _, n in agents))
+        asked = problems * (drafts + sum(n for _, n in agents))
         return StagePlan("calibrate", asked, asked, problems * read, problems * out, memory=self.together())
 
     def evaluate(self) -> StagePlan:
@@ -176,10 +177,12 @@ class Planner:
         leaders = params.evaluate.leaders
         alone = len({*leaders} - {"untrained"}) + params.evaluate.self_consistency_samples
         alone += len({*leaders} - {"mlpo"}) if has_documents(params) else 0  # with all documents, passages not counted
-        leader = len(leaders) * rounds + alone
+        partial = num_partial_drafts(params)
+        leader = len(leaders) * rounds + alone + partial
         further = params.rounds.agreement_samples - 1  # of round 0, for all leaders
         agents = [(a, len(leaders) * (rounds - 1) * (1 + further) + further) for a in params.team.values()]
-        read = len(leaders) * rounds * self.leader_prompt(self.questions.mean) + alone * self.questions.mean
+        read = (len(leaders) * rounds + partial) * self.leader_prompt(self.questions.mean)
+        read += alone * self.questions.mean
         read += sum(n * self.agent_prompt(a, self.questions.mean, again=True) for a, n in agents)
         out = leader * draft + sum(n * a.sampling.max_tokens for a, n in agents)
         asked = num_test * (leader + sum(n for _, n in agents))

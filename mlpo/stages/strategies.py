@@ -105,6 +105,7 @@ def consult_strategy(
         policy=policy,
         when=params.consult.when,
         keep_asking=params.rounds.keep_asking,
+        one_by_one=params.consult.one_by_one,
         name=name,
     )
     return _told_how_sure(params, rounds)
@@ -119,6 +120,12 @@ def measuring_strategy(params: Params, team: Sequence[AgentPrompt]) -> Callable[
         }
     )
     return consult_strategy(never_sure, team, measuring(params.consult.samples))
+
+
+def measured_entrant(params: Params, team: Sequence[AgentPrompt]) -> Entrant:
+    """`measuring_strategy` with its budget."""
+    proposals = params.rounds.num_rounds * len(team)
+    return Entrant(measuring_strategy(params, team), num_drafts(params) + proposals)
 
 
 def _told_how_sure(params: Params, rounds: Callable[..., StrategyRun]) -> Callable[..., StrategyRun]:
@@ -175,11 +182,20 @@ def _trained(params: Params, team: Sequence[AgentPrompt], name: str) -> dict[str
     return {name: Entrant(rounds, leader_generations(params)), f"{name}_solo": Entrant(solo, 1)}
 
 
+def num_drafts(params: Params, *, alone: bool = True) -> int:
+    """Completions of a leader that is never sure: each answer with the further samples that say how sure it is."""
+    return (alone + num_partial_drafts(params) + params.rounds.num_rounds) * (1 + params.consult.samples)
+
+
+def num_partial_drafts(params: Params) -> int:
+    """Answers of a leader that has heard some of its agents, where they are asked one by one."""
+    return len(params.team) - 1 if params.consult.one_by_one else 0
+
+
 def _selective(params: Params, team: Sequence[AgentPrompt], policy: ConsultPolicy | None) -> dict[str, Entrant]:
     """The trained leader that asks by how sure it is; most of what it asks for the other two have asked already."""
     if not params.is_selective:
         return {}
-    alone = params.consult.when == "unsure"
-    drafts = (params.rounds.num_rounds + alone) * (1 + params.consult.samples)
+    drafts = num_drafts(params, alone=params.consult.when == "unsure")
     proposals = params.rounds.num_rounds * len(team) * params.rounds.agreement_samples
     return {CONSULT: Entrant(consult_strategy(params, team, policy), drafts + proposals)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from mlpo.method.baselines import solo_leader
 from mlpo.method.confidence import ConfidenceMap
 from mlpo.method.consult import ConsultPolicy, KeepAsking, When, consult, measuring
 from mlpo.method.consult_curve import ALWAYS, NEVER, point, replayed
-from mlpo.method.consult_replay import attempts, joined, measured
+from mlpo.method.consult_replay import asked_together, attempts, joined, measured
 from mlpo.method.metrics import grade
 from mlpo.method.rounds import RoundRules, leader_rounds
 from mlpo.types import LEADER, Completion, Message, Request, StrategyRun, Transcript
@@ -215,10 +216,96 @@ def test_a_solo_run_and_a_teams_rounds_make_the_trail_of_one_strategy() -> None:
         joined(grade(team, SUM), grade(alone, SUM))
 
 
+def one_by_one(policy: ConsultPolicy | None, num_rounds: int = 1, **changed: Any) -> StrategyRun:
+    rules = replace(RULES, num_rounds=num_rounds)
+    return consult(SUM, rules=rules, policy=policy, keep_asking="while_unsure", one_by_one=True, **changed)
+
+
+BY_AGENT = replace(POLICY, partial=(LINE, LINE))
+
+
+@pytest.mark.parametrize(
+    ("drafts", "num_agents", "num_rounds", "answer"),
+    [
+        ([("7", 0.2)], 0, 0, "7"),
+        ([("7", 0.9), ("5", 0.2)], 1, 0, "5"),
+        ([("7", 0.9), ("5", 0.31), ("6", 0.2)], 2, 0, "6"),
+        ([("7", 0.9), ("5", 0.31), ("6", 0.32), ("8", 0.33)], 3, 0, "5"),  # the surest, though not the last
+        ([("7", 0.9), ("5", 0.4), ("6", 0.4), ("8", 0.4), ("9", 0.1)], 3, 1, "9"),  # and then all of them again
+    ],
+)
+def test_agents_are_asked_one_by_one_until_the_leader_is_sure(
+    drafts: list[tuple[str, float]], num_agents: int, num_rounds: int, answer: str
+) -> None:
+    transcript, batches = play(one_by_one(BY_AGENT, num_rounds=1 + num_rounds), answers(*drafts))
+    expected = [[LEADER], *([[name], [LEADER]][at] for name in ORDER[:num_agents] for at in (0, 1))]
+    expected += [list(ORDER), [LEADER]] * num_rounds
+    assert [[r.model for r in batch] for batch in batches] == expected
+    assert transcript.answer == answer
+    # a round of the transcript holds what is new in it; the leader reads those before, too
+    asked = [tuple(c.model for c in r.proposals) for r in transcript.rounds]
+    assert asked == [(), *[(name,) for name in ORDER[:num_agents]], *[ORDER] * num_rounds]
+    shown = [b[0].messages[-1].content.splitlines()[1:] for b in batches if b[0].model == LEADER][1:]
+    assert [len(lines) for lines in shown] == [*range(1, num_agents + 1), *[len(ORDER)] * num_rounds]
+    if num_rounds:  # nobody hears of a draft inside a round, and all of its last one in the next
+        assert {r.model: "8" in r.messages[-1].content for r in batches[-2]} == dict.fromkeys(ORDER, True)
+        assert not any("5" in r.messages[-1].content for b in batches[1:-2] for r in b if r.model != LEADER)
+
+
+def test_the_last_of_one_by_one_is_asked_as_one_who_asks_all_at_once() -> None:
+    # so a cache that holds the one serves the other
+    drafts = [("7", 0.9)] * 6
+    transcript, batches = play(one_by_one(measuring(2), num_rounds=2), answers(*drafts * 3))
+    together, whole = play(
+        consult(SUM, rules=RULES, policy=measuring(2), keep_asking="while_unsure"), answers(*drafts * 2)
+    )
+    assert [r for b in batches[1:6:2] for r in b] == whole[1]
+    assert [*batches[:1], *batches[6:]] == [whole[0], *whole[2:]]
+    merged = asked_together(transcript, 2)
+    assert merged == replace(together, strategy=merged.strategy)
+    assert len(merged.extra) == 2 * 3
+
+
+def test_a_replay_says_what_asking_one_by_one_does() -> None:
+    rng = random.Random(1)
+    maps = tuple(ConfidenceMap(((0.0, top), (1.0, 0.0))) for top in (0.9, 0.8))
+    for _ in range(200):
+        drafts = [(rng.choice(["5", "5", "7", ""]), round(rng.random(), 1)) for _ in range(6)]
+        whole, _ = play(one_by_one(measuring(), num_rounds=2), answers(*drafts))
+        policy = replace(
+            POLICY, partial=maps, ask_below=rng.random(), again_below=rng.choice([NEVER, rng.random(), ALWAYS])
+        )
+        played, _ = play(one_by_one(policy, num_rounds=2), answers(*drafts))
+        outcome = replayed(attempts(measured(grade(whole, SUM)), policy), policy.ask_below, policy.again_below)
+        tokens = sum(c.prompt_tokens + c.completion_tokens for c in played.completions)
+        expected = (grade(played, SUM).correct, len(played.rounds) > 1, len(played.completions), tokens)
+        assert tuple(outcome) == expected
+
+
+def test_each_answer_of_one_by_one_is_judged_by_its_own_map() -> None:
+    maps = [ConfidenceMap(((0.0, p),)) for p in (0.1, 0.4, 0.5, 0.2, 0.3)]
+    alone, one, two, first, later = maps
+    policy = ConsultPolicy("entropy", alone, first, later, 1.0, 1.0, partial=(one, two))
+    assert [policy.confidence(n, "5", 0.0) for n in range(7)] == [0.1, 0.4, 0.5, 0.2, 0.3, 0.3, 0.3]
+    assert list(policy.maps.items()) == list(zip(("alone", "1 agent", "2 agents", "first", "later"), maps, strict=True))
+    drafts = [(answer, 0.0) for answer in ("1", "2", "3", "4", "6")]
+    assert play(one_by_one(policy, num_rounds=2), answers(*drafts))[0].answer == "3"
+    # where no answer is made alone, the draft after the first agent is still judged by the map of one agent
+    assert play(one_by_one(policy, num_rounds=1, when="always"), answers(*drafts[1:]))[0].answer == "3"
+
+
+@pytest.mark.parametrize("when", ["always", "never"])
+def test_nobody_is_asked_one_by_one_by_a_leader_that_stops_at_nothing(when: When) -> None:
+    with pytest.raises(ValueError, match="one by one only by a leader that stops where it is sure"):
+        next(consult(SUM, rules=RULES, policy=POLICY, when=when, one_by_one=True))
+
+
 def test_a_policy_comes_back_from_json_and_what_is_none_is_refused() -> None:
-    policy = replace(POLICY, basis={"n": 120}, num_samples=0)
+    policy = replace(POLICY, basis={"n": 120}, partial=(LINE,))
     document = policy.to_json()
     assert ConsultPolicy.from_json(document) == policy
+    older = {k: v for k, v in document.items() if k != "partial"}  # of a version registered before there were any
+    assert ConsultPolicy.from_json(older) == replace(policy, partial=())
     with pytest.raises(ValueError, match="not a policy for asking the team: KeyError 'maps'"):
         ConsultPolicy.from_json({k: v for k, v in document.items() if k != "maps"})
     with pytest.raises(ValueError, match="neither entropy nor agreement"):

@@ -59,6 +59,15 @@ def test_a_bin_of_few_answers_has_no_point_and_a_map_without_bins_no_line(measur
     assert lines == {"answer alone, AUC 0.86": [(0.1, 0.2), (0.9, 0.8)]}
 
 
+def test_drafts_after_some_agents_have_lines_of_their_own(measured: dict[str, Any]) -> None:
+    measured["consult"]["confidence"]["2 agents"] = told(0.7, (0.4, 0.5, 9))
+    [axes] = reliability_plot(measured).axes
+    assert [str(line.get_label()) for line in axes.lines[1:]] == [
+        "answer alone, AUC 0.86",
+        "draft after 2 agents, AUC 0.70",
+    ]
+
+
 def test_the_plots_are_drawn_where_asking_was_measured(metrics: dict[str, Any], measured: dict[str, Any]) -> None:
     names = {plot.name for plot in plots(metrics, sft_curve={}, mlpo_curve={})}
     found = [plot for plot in plots(measured, sft_curve={}, mlpo_curve={}) if plot.name not in names]

@@ -73,6 +73,19 @@ def test_alone_it_is_never_asked_and_a_sampled_answer_is_never_sure(params: Para
     assert len(played(params, "unsure", "1 + 1?", temperature=0.5)) == 1 + 2 * 3  # entropy is told of greedy ones
 
 
+def test_agents_are_asked_one_after_another_if_the_leader_was_registered_so(params: Params) -> None:
+    raw = params.model_dump(mode="json", by_alias=True) | {"consult": {"when": "unsure", "one_by_one": True}}
+    made = champion(parse_params(raw | {"rounds": {"continue": "while_unsure"}}), models())
+    made.registered = replace(made.registered, policy=replace(POLICY, partial=(LINE,)))
+    asked = set()
+    with seated(ServeConfig(), made, models()) as desk:
+        for n in range(8):
+            end = Asked(desk, f"1{n} + 1?").end()
+            assert isinstance(end, Done)
+            asked.add(tuple(c.model for r in end.transcript.rounds for c in r.proposals))
+    assert asked == {("adder",), ("guesser", "adder")}  # as the question orders them; after the adder it is sure
+
+
 def test_further_samples_of_an_answer_are_no_drafts(params: Params) -> None:
     made = leader(params, "unsure", samples=2)
     low, high = (ConfidenceMap(((0.0, 0.0), (1.0, p))) for p in (0.4, 1.0))  # alone even full agreement is not sure

@@ -12,7 +12,7 @@ from mlpo.agents.backend import failed
 from mlpo.agents.scripted import ScriptedBackend
 from mlpo.config import ConfigError, ServeConfig
 from mlpo.serving.asked import read_question
-from mlpo.serving.events import Event, Proposals, Refused, Words
+from mlpo.serving.events import Done, Event, Proposals, Refused, Words
 from mlpo.serving.ticket import Listeners, Ticket, watched
 from mlpo.types import LEADER, Message, Request, Sampling, StrategyRun, Transcript
 
@@ -67,6 +67,34 @@ def test_a_question_goes_on_without_as_many_agents_as_may_be_dead_but_not_withou
         assert isinstance(refused, Refused)
         assert (refused.status, refused.code) == (503, "agents_down")
         assert f"no answer from guesser: silent; try again later, ask {LEADER}-solo" in refused.message
+
+
+def test_one_after_another_agents_are_counted_together_and_one_that_answers_again_is_back() -> None:
+    def told(max_dead: int, *down: bool) -> list[Event]:
+        names = ("adder", "guesser", "adder")[: len(down)]
+
+        def run() -> StrategyRun:
+            for name in names:
+                yield [request(name)]
+            return Transcript("p", "leader", (), "18")
+
+        one, told = ticket()
+        backend = ScriptedBackend(lambda _: "18")
+        team = dict.fromkeys(("adder", "guesser", LEADER), backend)
+        watching = watched(one, run(), team, Listeners(), max_dead=max_dead)
+        [asked] = next(watching)
+        for dead in down:
+            try:
+                [asked] = watching.send([failed(asked, "silent") if dead else backend.generate([asked])[0]])
+            except StopIteration:
+                break
+        return told
+
+    assert isinstance(told(1, True, False)[-1], Done)
+    assert isinstance(told(2, True, False, False)[-1], Done)
+    for ended in (told(0, True), told(1, True, True), told(2, True, True)):  # none left of two is too few, too
+        assert isinstance(ended[-1], Refused)
+    assert "no answer from adder, guesser: silent" in str(told(2, True, True)[-1])
 
 
 def test_further_samples_of_an_agent_are_neither_shown_nor_counted() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from mlpo.agents.ledger import GenerationLedger
 from mlpo.agents.runner import run_strategies
 from mlpo.agents.scripted import ScriptedBackend, ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
-from mlpo.layout import CONSULT_POLICY, MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS
+from mlpo.layout import CONSULT_POLICY, MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, transcripts_of
 from mlpo.method.confidence import ConfidenceMap
 from mlpo.method.consult import ConsultPolicy
 from mlpo.method.consult_replay import measured
@@ -136,6 +137,47 @@ def test_evaluate_tells_what_asking_would_give_whether_it_is_played_or_not(
     assert {name: row["accuracy"] for name, row in consult["fixed"].items()} == {
         "alone": 0.25, "rounds_1": 1.0, "rounds_2": 1.0,
     }  # fmt: skip
+
+
+def one_by_one(raw_params: dict[str, Any]) -> Params:
+    consult = {"when": "unsure", "one_by_one": True}
+    return parse_params(raw_params | {"consult": consult, "rounds": {"num_rounds": 1}})
+
+
+def test_a_policy_is_followed_by_who_asks_as_it_was_measured(ready: Params, raw_params: dict[str, Any]) -> None:
+    write_policy(POLICY)
+    with pytest.raises(ConfigError, match=r"agents asked together, consult.one_by_one is true; calibrate again"):
+        read_policy(one_by_one(raw_params))
+    write_policy(replace(POLICY, partial=(LINE,)))
+    with pytest.raises(ConfigError, match=r"agents asked one by one, consult.one_by_one is false; calibrate again"):
+        read_policy(ready)
+    assert read_policy(one_by_one(raw_params)) == replace(POLICY, partial=(LINE,))
+
+
+def test_evaluate_plays_and_replays_a_leader_that_asks_one_agent_after_another(
+    ready: Params, raw_params: dict[str, Any]
+) -> None:
+    params = one_by_one(raw_params)
+    write_policy(replace(POLICY, partial=(LINE,)))
+    arena = read_arena(params)
+    done: list[int] = []
+    played = play(params, arena, ScriptedModels(reply), ledger=GenerationLedger(), on_done=done.append)
+    rows = {g.problem.question: g.transcript for g in played.graded["leader_consult"]}
+    # 10 + 1 is answered alone; the others end with the adder, whether it is asked first or second
+    asked = {q: [c.model for r in t.rounds for c in r.proposals] for q, t in rows.items()}
+    assert asked.pop("10 + 1?") == []
+    assert {tuple(names) for names in asked.values()} == {("adder",), ("guesser", "adder")}
+    assert all(g.correct for g in played.graded["leader_consult"])
+    assert sum(done) == arena.num_completions - sum(5 - len(t.completions) for t in rows.values())
+    assert not transcripts_of("leader_measured").exists()
+    consult = metrics_of(params, arena, played.graded, played.measured)["consult"]
+    spent = sum(len(t.completions) for t in rows.values()) / len(rows)
+    assert (consult["chosen"]["accuracy"], consult["chosen"]["generations"]) == (1.0, spent)
+    # what is always played is as before: 2 agents and a draft
+    assert consult["fixed"]["rounds_1"]["generations"] == 3
+    assert [row["n"] for row in consult["confidence"].values()] == [4, 4, 4]
+    assert list(consult["confidence"]) == ["alone", "1 agent", "first"]
+    assert consult["curves"]["one_round"][-1]["generations"] == 1 + 2 * 2  # a draft after each of both
 
 
 def test_the_measuring_run_answers_alone_and_in_all_rounds(ready: Params) -> None:

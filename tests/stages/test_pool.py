@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mlpo.method.consult import ConsultPolicy
 from mlpo.overrides import merge
 from mlpo.stages import pool
 from mlpo.stages.policy import write_policy
-from mlpo.store import write_jsonl_atomic
+from mlpo.store import read_jsonl, write_jsonl_atomic
 from mlpo.types import Completion, Problem, Round, Transcript
 
 
@@ -155,6 +156,15 @@ def test_asking_when_unsure_is_replayed_by_each_runs_policy(
     assert asked[5] == "1.000"  # alone it is right on half of them
     # half of the questions ask: 10 tokens alone and 40 with the team, against 40 always: (10 + 50) / 80
     assert "leader_consult is replayed by each run's policy: 0.50 of the questions ask, at 0.75 of the tokens" in shown
+    team = [list(read_jsonl(run / transcripts_of("leader"), Transcript)) for run in runs]
+    for run, transcripts in zip(runs, team, strict=True):  # a run that was played, asking on every question
+        played = [replace(t, strategy="leader_consult") for t in transcripts]
+        write_jsonl_atomic(run / transcripts_of("leader_consult"), played)
+    pool.run(params, runs)
+    shown = capsys.readouterr().out
+    assert "leader_consult is played by each run's policy: 1.00 of the questions ask, at 1.00 of the tokens" in shown
+    for run in runs:
+        (run / transcripts_of("leader_consult")).unlink()
     (runs[1] / CONSULT_POLICY).write_text("null")
     pool.run(params, runs)
     assert "if unsure" not in capsys.readouterr().out  # one run has no policy
