@@ -59,7 +59,10 @@ def pipeline(
 
 
 def stage_graph(folder: Path) -> dict[str, list[str]]:
-    """The stages of dvc.yaml, in an order in which each can run -> the stages it needs."""
+    """The stages of dvc.yaml, in an order in which each can run -> the stages it needs.
+
+    Without stage `code`, which runs before each of them (`flows.stage.repro`).
+    """
     import networkx
     from dvc.repo import Repo
 
@@ -67,7 +70,8 @@ def stage_graph(folder: Path) -> dict[str, list[str]]:
         graph = repo.index.graph  # edges lead from a stage to what it needs
         written = {stage: place for place, stage in enumerate(repo.index.stages)}
         order = networkx.lexicographical_topological_sort(graph.reverse(), key=written.__getitem__)
-        return {stage.name: [need.name for need in graph.successors(stage)] for stage in order}
+        needs = {stage.name: [need.name for need in graph.successors(stage)] for stage in order}
+    return {name: [need for need in found if need != "code"] for name, found in needs.items() if name != "code"}
 
 
 def _bring_up_to_date(folder: Path, only: list[StageName] | None) -> State[Any]:

@@ -132,6 +132,7 @@ def run_stage(stage: str, folder: Path, share: Share) -> State[Any]:
 def repro(stage: str, folder: Path, *, log: Callable[[str], object] = print, flow_run_id: str = "") -> Outcome:
     """Run `dvc repro --single-item` in `folder`, as a process group of its own that is ended however this returns.
 
+    Stage `code` goes first: it writes down what the stage reaches now, without which an edit would not be seen.
     With sharing on, what another worker has finished is fetched, and what this one finishes is sent to the remote.
     """
     shared = remote.is_shared()
@@ -140,7 +141,7 @@ def repro(stage: str, folder: Path, *, log: Callable[[str], object] = print, flo
         return Outcome(stage, USER_MISTAKE, False, f"stage {stage}: {reason}")
     run = partial(run_kept, folder=folder, log=log, flow_run_id=flow_run_id, skip=_DVC_ADVISES.match)
     pull = [remote.PULL] if shared else []
-    outcome = _outcome(stage, run([sys.executable, "-m", "dvc", "repro", "--single-item", *pull, stage]))
+    outcome = _outcome(stage, run([sys.executable, "-m", "dvc", "repro", "--single-item", *pull, "code", stage]))
     if outcome.exit_code or not shared:
         return outcome
     sent = run(remote.push(stage))

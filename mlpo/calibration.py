@@ -9,9 +9,10 @@ from itertools import groupby
 import numpy as np
 
 from mlpo.method.confidence import ConfidenceMap, Signal
-from mlpo.method.consult import ConsultPolicy, KeepAsking, When, attempt_names
+from mlpo.method.consult import KeepAsking, When
 from mlpo.method.consult_curve import ALWAYS, NEVER, Attempt, Point, best, choose_thresholds, curve, point
 from mlpo.method.consult_metrics import fixed_points, told_apart
+from mlpo.method.consult_policy import ConsultPolicy, attempt_names
 from mlpo.method.consult_replay import MeasuredTrail, attempts
 
 NUM_FOLDS = 5
@@ -103,7 +104,7 @@ def _fitted(trails: Sequence[MeasuredTrail], signal: Signal, num_partial: int) -
     seen: dict[str, list[tuple[float, bool]]] = {name: [] for name in names}
     for trail in trails:
         for place, made in enumerate(trail):
-            if made.answered and made.signal is not None:
+            if (made.answered or made.draft_generations) and made.signal is not None:
                 seen[names[min(place, len(names) - 1)]].append((made.signal, made.correct))
     alone, *partial, first, later = (
         fit_map([x for x, _ in pairs], [y for _, y in pairs], rising=signal == "agreement") for pairs in seen.values()

@@ -12,22 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mlpo.failures import exit_codes
+from mlpo.stage_table import STAGES
 
 if TYPE_CHECKING:
     from mlpo.config import Params
 
-STAGES = {
-    "prepare": "Benchmark -> shots, train, calibration and test problems.",
-    "reference": "The documents that one agent alone can look up.",
-    "propose": "One agent answers every problem.",
-    "demonstrate": "Verified corrections for the warm start.",
-    "train_sft": "Warm start: the leader imitates the demonstrations.",
-    "headroom": "What the team can win, before a leader is trained with it.",
-    "train_mlpo": "The leader learns to use its team's proposals.",
-    "calibrate": "What is chosen for a leader, on calibration problems.",
-    "evaluate": "Every strategy on the test problems.",
-    "register": "The leader as a registered version.",
-}
 TRAINED_TOGETHER = ("train_sft", "train_mlpo")
 """Stages that start further processes of themselves where `runtime.processes` asks for them."""
 
@@ -112,7 +101,7 @@ def _evaluate_again(version: str) -> None:
 
 
 def _add_stage(name: str, meaning: str) -> None:
-    if name in ("reference", "propose"):
+    if STAGES[name].of_each_agent:
 
         def command(agent: Annotated[str, typer.Argument(help="A name from `team` in params.yaml.")]) -> None:
             _stage(name, agent)
@@ -132,8 +121,14 @@ def _add_stage(name: str, meaning: str) -> None:
     app.command(name, help=meaning)(command)
 
 
-for _name, _meaning in STAGES.items():
-    _add_stage(_name, _meaning)
+for _name, _info in STAGES.items():
+    _add_stage(_name, _info.meaning)
+
+
+@app.command()
+def code() -> None:
+    """Write down what each stage depends on beside its data: its code and its parameters."""
+    _stage("code")
 
 
 @app.command()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+CODE = Path("data/code")
+"""What each stage's result depends on beside its data: code and parameters, a file a stage."""
 PROBLEMS = Path("data/problems")
 TRAIN_PROBLEMS = PROBLEMS / "train.jsonl"
 CALIBRATION_PROBLEMS = PROBLEMS / "calibration.jsonl"
@@ -35,6 +37,11 @@ TIMINGS = Path("data/report/timings.json")
 REGISTERED = Path("data/registry/leader.json")
 WORK = Path(".mlpo")
 """Stores, checkpoints and locks of unfinished work: never an output of DVC, safe to delete when nothing runs."""
+
+
+def code_file(stage: str, agent: str = "") -> Path:
+    """What a stage depends on beside its data; of a stage that each agent has, the agent's."""
+    return CODE / stage / f"{agent}.json" if agent else CODE / f"{stage}.json"
 
 
 def reference_of(agent: str) -> Path:

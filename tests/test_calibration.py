@@ -8,8 +8,8 @@ import random
 import pytest
 
 from mlpo.calibration import fit_map, fit_policy
-from mlpo.method.consult import ConsultPolicy
 from mlpo.method.consult_curve import ALWAYS, point
+from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.consult_replay import Measured, attempts
 
 
@@ -74,7 +74,11 @@ def test_the_basis_says_what_was_measured_and_fits_into_json() -> None:
 
 def test_one_by_one_each_answer_has_a_map_and_drafts_a_threshold_of_their_own() -> None:
     # alone, after each of three agents (a third of the cost of a round each) and after a second round
-    measured = [(t[0], *(m._replace(tokens=140, generations=2) for m in (t[1], t[2], t[2])), t[2]) for t in trails(300)]
+    agent = {"tokens": 120, "generations": 1, "draft_tokens": 40, "draft_generations": 1}
+    measured = [
+        (t[0], t[1]._replace(**agent), t[2]._replace(**agent), t[2]._replace(tokens=160, generations=2), t[2])
+        for t in trails(300)
+    ]
     always = [(t[0], t[1], t[2]) for t in trails(300)]
     fitted = fit_policy(measured, one_by_one=3, always=always, keep_asking="always", price=0.05)
     assert list(fitted.maps) == ["alone", "1 agent", "2 agents", "first", "later"]

@@ -121,10 +121,12 @@ def test_agents_are_asked_one_by_one_only_by_a_leader_that_stops_where_it_is_sur
     with pytest.raises(ConfigError, match=r"consult\.one_by_one needs a leader that stops where it is sure: set"):
         parse_params(by_one)
     unsure = by_one | {"consult": {"one_by_one": True, "when": "unsure"}}
+    with pytest.raises(ConfigError, match=r"goes by how sure each agent is: set rounds\.tell_certainty to true and"):
+        parse_params(unsure | {"rounds": {"num_rounds": 1}})
     with pytest.raises(ConfigError, match=r"continue: always goes on; set it to while_unsure, or rounds.num_rounds"):
-        parse_params(unsure | {"rounds": {"num_rounds": 2}})
+        parse_params(unsure | {"rounds": {"num_rounds": 2, "tell_certainty": True}})
     for rounds in ({"num_rounds": 1}, {"num_rounds": 2, "continue": "while_unsure"}):
-        assert parse_params(unsure | {"rounds": rounds}).is_selective
+        assert parse_params(unsure | {"rounds": rounds | {"tell_certainty": True}}).is_selective
 
 
 URL = "http://127.0.0.1:8000/v1"

@@ -14,7 +14,7 @@ from mlpo.config.params import Params, RoundsConfig, load_params, parse_params, 
 from mlpo.config.results import RIVALS, EvaluateConfig, RegisterConfig, ServeConfig
 from mlpo.config.rows import ALL_FAMILIES, DemonstrateConfig, PrepareConfig, ProposeConfig
 from mlpo.config.runtime import RayConfig, RuntimeConfig
-from mlpo.config.section import ConfigError, Section, digest
+from mlpo.config.section import ConfigError, Section, digest, effective
 from mlpo.config.training import LoraConfig, TrainMlpoConfig, TrainSftConfig
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "TrainSftConfig",
     "check_urls",
     "digest",
+    "effective",
     "load_params",
     "parse_params",
     "raw_params",

@@ -19,8 +19,8 @@ class ConsultConfig(Section):
     share: float | None = Field(0.5, ge=0, le=1)
     """At most this share of the calibration problems may ask; null leaves it to the price."""
     one_by_one: bool = False
-    """The agents of the first round are asked one after another: the leader drafts after each, and asks the next only
-    where its draft is too unsure. It saves most of what a round costs where one agent knows and shows that it does."""
+    """The agents of the first round are asked one after another, until one of them is sure enough; then the leader
+    drafts. It saves much of what a round costs where one agent knows and shows it (needs rounds.tell_certainty)."""
     samples: int = Field(0, ge=0, le=64)
     """Further samples of each answer whose agreement says how sure it is; 0 reads the answer's token distributions, for
     which a server has to tell log-probabilities."""

@@ -36,7 +36,7 @@ class ServerConfig(Section):
     WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset(
         {"urls", "urls_env", "start_seconds", "api_key_env", "concurrency", "timeout_seconds", "total_seconds"}
     )
-    """Parameters that say how a model is reached and never what it answers."""
+    """They say how a model is reached and never what it answers."""
 
     urls: tuple[str, ...] = ()
     """Base URLs of servers of this model, such as http://10.0.0.5:8000/v1; requests are spread evenly over them."""

@@ -92,6 +92,11 @@ class Params(Section):
                 "consult.one_by_one needs a leader that stops where it is sure: set consult.when to unsure, or "
                 "rounds.continue to while_unsure"
             )
+        if self.consult.one_by_one and (self.consult.samples or not self.rounds.tell_certainty):
+            raise ValueError(
+                "consult.one_by_one goes by how sure each agent is: set rounds.tell_certainty to true and "
+                "consult.samples to 0"
+            )
         if self.consult.one_by_one and self.rounds.num_rounds > 1 and self.rounds.keep_asking == "always":
             raise ValueError(
                 "consult.one_by_one ends where the leader is sure, and rounds.continue: always goes on; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,9 @@ class RayConfig(Section):
 
 class RuntimeConfig(Section):
     """How this machine computes. Changes results only to rounding."""
+
+    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset({"device", "max_loaded_models", "processes", "shard", "ray"})
+    """They say where is computed. In which batches counts: another batch rounds otherwise."""
 
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """auto (CUDA where there is one, else the CPU), cpu, cuda or cuda:1. Apple's GPUs lack the float64 of sampling."""

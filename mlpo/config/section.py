@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +18,25 @@ class Section(BaseModel):
     """A section of params.yaml: frozen, and every unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that never change a result: how something is reached, how long is waited, when a run is saved."""
+
+
+def effective(section: Section) -> dict[str, Any]:
+    """The parameters that can change a result, by the names of params.yaml, as JSON holds them."""
+    fields = type(section).model_fields.items()
+    kept = {info.alias or name: getattr(section, name) for name, info in fields if name not in section.WITHOUT_EFFECT}
+    plain = section.model_dump(mode="json", by_alias=True)
+    return {name: _effective(value, plain[name]) for name, value in kept.items()}
+
+
+def _effective(value: Any, plain: Any) -> Any:
+    if isinstance(value, Section):
+        return effective(value)
+    if isinstance(value, Mapping):
+        return {key: _effective(each, plain[key]) for key, each in value.items()}
+    return plain
 
 
 def digest(value: Any) -> str:

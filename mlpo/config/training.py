@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,9 @@ class LoraConfig(Section):
 
 class TrainSftConfig(Section):
     """Stage `train_sft`: the warm start."""
+
+    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset({"save_steps"})
+    """When a run is saved is not what it computes."""
 
     epochs: int = Field(1, ge=0, le=100)
     """Passes over the demonstrations; 0 skips the warm start (ablation: MLPO without SFT)."""
@@ -52,6 +55,14 @@ class TrainSftConfig(Section):
 
 class TrainMlpoConfig(Section):
     """Stage `train_mlpo`: GRPO on prompts that hold the agents' proposals."""
+
+    WITHOUT_EFFECT: ClassVar[frozenset[str]] = frozenset(
+        {
+            *("save_steps", "max_zero_reward_steps", "max_zero_signal_share", "max_kl"),
+            *("max_reward_errors", "max_logprob_difference"),
+        }
+    )
+    """They say when a run is saved or stopped, and never what it computes."""
 
     steps: int = Field(24, ge=0)
     """Optimizer steps."""

@@ -31,6 +31,9 @@ class Attempt(NamedTuple):
     tokens: int
     """Prompts and completions of this attempt alone: of a round, those of all its agents too."""
     generations: int
+    draft_tokens: int = 0
+    """Of a draft that is made only where asking ends with it; not among `tokens`."""
+    draft_generations: int = 0
 
 
 Trail = Sequence[Attempt]
@@ -73,9 +76,11 @@ def replayed(trail: Trail, ask_below: float, again_below: float) -> Outcome:
     made = 1
     while made < len(trail) and trail[made - 1].confidence < (ask_below if made == 1 else again_below):
         made += 1
-    attempts = trail[:made]
-    given = attempts[surest((a.answered, a.confidence) for a in attempts)]
-    return Outcome(given.correct, made > 1, sum(a.generations for a in attempts), sum(a.tokens for a in attempts))
+    *before, last = trail[:made]
+    answers = [*(a for a in before if not a.draft_generations), last]
+    given = answers[surest((a.answered, a.confidence) for a in answers)]
+    generations = sum(a.generations for a in trail[:made]) + last.draft_generations
+    return Outcome(given.correct, made > 1, generations, sum(a.tokens for a in trail[:made]) + last.draft_tokens)
 
 
 def point(trails: Sequence[Trail], ask_below: float, again_below: float) -> Point:

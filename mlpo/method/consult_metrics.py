@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlpo.method.confidence import confidence_report
-from mlpo.method.consult import ConsultPolicy, measuring
 from mlpo.method.consult_curve import ALWAYS, NEVER, Attempt, Point, curve, point
+from mlpo.method.consult_policy import ConsultPolicy, measuring
 from mlpo.method.consult_replay import MeasuredTrail, attempts, joined, measured
 from mlpo.method.metrics import Graded
 
@@ -32,7 +32,7 @@ def consult_metrics(
 
     Args:
         solo, team: the leader alone and with its team, on the same problems in any order.
-        one_by_one: all its answers on them where agents are asked one by one: alone, after each agent, later rounds.
+        one_by_one: its transcripts of `mlpo.method.consult.every_answer` on them, where agents are asked one by one.
     Raises:
         ValueError: they did not answer the same problems.
     """
@@ -40,7 +40,7 @@ def consult_metrics(
     if rounds.keys() != {g.problem.id for g in solo}:
         raise ValueError("asking when unsure is replayed on problems that were answered alone and with the team")
     together = [measured(joined(g, rounds[g.problem.id]), policy.signal) for g in solo]
-    shown = [measured(g, policy.signal) for g in one_by_one] or together
+    shown = [measured(g, policy.signal, len(policy.partial)) for g in one_by_one] or together
     if all(made.signal is None for trail in shown for made in trail):
         return {}
     trails = [attempts(trail, policy) for trail in shown]

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from mlpo.method.confidence import Signal
-from mlpo.method.consult import ConsultPolicy, signal_of
 from mlpo.method.consult_curve import Attempt
+from mlpo.method.consult_policy import ConsultPolicy, least_doubt, signal_of
 from mlpo.method.metrics import Graded
 from mlpo.method.rounds import surest_first
 from mlpo.types import LEADER, Completion, Transcript
@@ -27,6 +27,9 @@ class Measured(NamedTuple):
     correct: bool
     tokens: int
     generations: int
+    draft_tokens: int = 0
+    """Of a draft that is made only where asking ends with it; not among `tokens`."""
+    draft_generations: int = 0
 
 
 MeasuredTrail = Sequence[Measured]
@@ -65,21 +68,31 @@ def asked_together(transcript: Transcript, num_partial: int) -> Transcript:
     return replace(transcript, rounds=(alone, whole, *later), extra=(*kept, *others))
 
 
-def measured(graded: Graded, signal: Signal = "entropy") -> tuple[Measured, ...]:
+def measured(graded: Graded, signal: Signal = "entropy", num_partial: int = 0) -> tuple[Measured, ...]:
     """The trail of a transcript that begins with the answer alone.
 
     Its further samples belong to its rounds in equal parts: the leader's to all of them, the agents' to those that ask.
+
+    Args:
+        num_partial: drafts of the first round before its last, of `mlpo.method.consult.every_answer`.
     """
     rounds, extra = graded.transcript.rounds, graded.transcript.extra
     of_leader = iter(_in_parts([c for c in extra if c.model == LEADER], len(rounds)))
     of_agents = iter(_in_parts([c for c in extra if c.model != LEADER], sum(bool(r.proposals) for r in rounds)))
-    trail = []
-    for played, correct in zip(rounds, graded.rounds_correct, strict=True):
-        samples = next(of_leader)
-        spent = [*played.proposals, *([played.draft] if played.draft else []), *samples]
-        spent += next(of_agents) if played.proposals else ()
-        shown = signal_of(signal, played, samples, graded.problem)
-        trail.append(Measured(shown, played.answer is not None, correct, tokens_of(spent), len(spent)))
+    trail, heard = [], list[Completion]()
+    for place, (played, correct) in enumerate(zip(rounds, graded.rounds_correct, strict=True)):
+        samples, first = next(of_leader), 1 <= place <= num_partial + 1
+        heard = [*heard, *played.proposals] if first else list(played.proposals)
+        whole = replace(played, proposals=tuple(heard))
+        partial = 1 <= place <= num_partial
+        shown = least_doubt(heard) if partial else signal_of(signal, whole, samples, graded.problem, first=first)
+        drafted = [*([played.draft] if played.draft else []), *samples]
+        asked = [*played.proposals, *(next(of_agents) if played.proposals else ())]
+        if partial:
+            costs = (tokens_of(asked), len(asked), tokens_of(drafted), len(drafted))
+        else:
+            costs = (tokens_of([*asked, *drafted]), len(asked) + len(drafted), 0, 0)
+        trail.append(Measured(shown, played.answer is not None, correct, *costs))
     return tuple(trail)
 
 
@@ -91,12 +104,9 @@ def _in_parts(completions: Sequence[Completion], num: int) -> list[Sequence[Comp
 def attempts(trail: MeasuredTrail, policy: ConsultPolicy) -> tuple[Attempt, ...]:
     """The trail with P(right) as the policy's maps see it."""
     return tuple(
-        Attempt(
-            policy.confidence(place, "" if made.answered else None, made.signal),
-            made.answered,
-            made.correct,
-            made.tokens,
-            made.generations,
+        Attempt(  # asking ends or goes on before a draft of some agents is made, so it may turn out to be unreadable
+            policy.confidence(place, "" if made.answered or made.draft_generations else None, made.signal),
+            *made[1:],
         )
         for place, made in enumerate(trail)
     )

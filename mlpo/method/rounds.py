@@ -169,20 +169,17 @@ def leader_rounds(
 
 
 def one_round(
-    problem: Problem,
-    rules: RoundRules,
-    heard: Heard,
-    round_index: int,
-    *,
-    agents: Sequence[AgentPrompt] | None = None,
-    beside: Sequence[Completion] = (),
+    problem: Problem, rules: RoundRules, heard: Heard, round_index: int
 ) -> Generator[list[Request], list[Completion], Played]:
-    """Agents propose, the leader drafts: K + 1 generations, and the draft's further samples.
+    """Every agent proposes, the leader drafts: K + 1 generations, and the draft's further samples."""
+    proposals = yield from propose(problem, rules, heard, round_index, rules.ordered(problem))
+    return (yield from draft(problem, rules, heard, round_index, proposals))
 
-    Args:
-        agents: who is asked; the whole team if None.
-        beside: proposals of this round that others have made already, which the leader reads too.
-    """
+
+def propose(
+    problem: Problem, rules: RoundRules, heard: Heard, round_index: int, agents: Sequence[AgentPrompt]
+) -> Generator[list[Request], list[Completion], tuple[Completion, ...]]:
+    """These agents propose, each on its own."""
     answered = yield [
         agent_request(
             problem,
@@ -193,16 +190,24 @@ def one_round(
             previous=heard.previous.get(agent.name),
             draft=heard.draft,
         )
-        for agent in (rules.ordered(problem) if agents is None else agents)
+        for agent in agents
     ]
-    seen = shown(problem, surest_first([*beside, *answered]), rules.share)
+    return tuple(answered)
+
+
+def draft(
+    problem: Problem, rules: RoundRules, heard: Heard, round_index: int, proposals: Sequence[Completion]
+) -> Generator[list[Request], list[Completion], Played]:
+    """The leader reads proposals and drafts; its draft's further samples are drawn with it."""
+    proposals = surest_first(proposals)
+    seen = shown(problem, proposals, rules.share)
     previous = {**heard.previous, **{c.model: c.text for c in seen if c.finish_reason != "error"}}
-    draft, *samples = yield draft_requests(
+    drafted, *samples = yield draft_requests(
         problem, leader_messages(problem, seen), rules, round_index=round_index, examples=rules.examples
     )
-    reading = leader_answer(draft, problem, lenient=rules.lenient)
-    told = shared(draft, reading.answer, rules.share).text or None
-    return Played(Round(surest_first(answered), draft, reading.answer), reading, tuple(samples), Heard(previous, told))
+    reading = leader_answer(drafted, problem, lenient=rules.lenient)
+    told = shared(drafted, reading.answer, rules.share).text or None
+    return Played(Round(proposals, drafted, reading.answer), reading, tuple(samples), Heard(previous, told))
 
 
 def draft_requests(

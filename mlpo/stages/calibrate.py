@@ -25,7 +25,7 @@ from mlpo.layout import (
     TRAIN_PROBLEMS,
 )
 from mlpo.method.confidence import Signal
-from mlpo.method.consult import ConsultPolicy
+from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.consult_replay import asked_together, measured
 from mlpo.method.headroom import captured_headroom, headroom, proposal_chances
 from mlpo.method.metrics import Graded, accuracy_interval, grade, paired_difference
@@ -109,7 +109,7 @@ def policy_of(params: Params, graded: Sequence[Graded], together: Sequence[Grade
     """
     consult, asks_by_doubt = params.consult, params.is_selective
     signal: Signal = "agreement" if consult.samples else "entropy"
-    trails = [measured(g, signal) for g in graded]
+    trails = [measured(g, signal, num_partial_drafts(params)) for g in graded]
     if not trails:  # who asks by it is told where it is read
         return None
     if not asks_by_doubt and all(made.signal is None for trail in trails for made in trail):

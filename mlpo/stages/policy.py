@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlpo.config import ConfigError, Params
 from mlpo.layout import CONSULT_POLICY
-from mlpo.method.consult import ConsultPolicy
+from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.store import write_json_atomic
 
 

@@ -11,7 +11,8 @@ from mlpo.config import Params
 from mlpo.layout import MLPO_LEADER, SFT_LEADER
 from mlpo.method.agreement import agreed, with_agreement
 from mlpo.method.baselines import ORACLE, majority_vote, self_consistency, single_agent, solo_leader, weighted_vote
-from mlpo.method.consult import ConsultPolicy, consult, measuring
+from mlpo.method.consult import consult, every_answer
+from mlpo.method.consult_policy import ConsultPolicy, measuring
 from mlpo.method.examples import worked_examples
 from mlpo.method.prompts import AgentPrompt
 from mlpo.method.rounds import RoundRules, leader_rounds
@@ -90,18 +91,9 @@ def consult_strategy(
         policy: when it is unsure; None where it does not matter.
         changed: fields of `RoundRules` that are not as the parameters say.
     """
-    rules = RoundRules(
-        tuple(team),
-        team_sampling(params),
-        leader_sampling(params),
-        params.rounds.num_rounds,
-        params.seed,
-        params.rounds.share,
-        params.rounds.early_stop,
-    )
     rounds = partial(
         consult,
-        rules=replace(rules, **changed),
+        rules=replace(_rules(params, team), **changed),
         policy=policy,
         when=params.consult.when,
         keep_asking=params.rounds.keep_asking,
@@ -111,8 +103,25 @@ def consult_strategy(
     return _told_how_sure(params, rounds)
 
 
+def _rules(params: Params, team: Sequence[AgentPrompt]) -> RoundRules:
+    return RoundRules(
+        tuple(team),
+        team_sampling(params),
+        leader_sampling(params),
+        params.rounds.num_rounds,
+        params.seed,
+        params.rounds.share,
+        params.rounds.early_stop,
+    )
+
+
 def measuring_strategy(params: Params, team: Sequence[AgentPrompt]) -> Callable[[Problem], StrategyRun]:
-    """The leader alone and then all its rounds, whatever it is sure of: what a policy is calibrated on."""
+    """The leader alone and then all its rounds, whatever it is sure of: what a policy is calibrated on.
+
+    One by one, its draft after each agent of the first round too.
+    """
+    if params.consult.one_by_one:
+        return partial(every_answer, rules=_rules(params, team), name=CONSULT)
     never_sure = params.model_copy(
         update={
             "consult": params.consult.model_copy(update={"when": "unsure"}),
@@ -182,9 +191,9 @@ def _trained(params: Params, team: Sequence[AgentPrompt], name: str) -> dict[str
     return {name: Entrant(rounds, leader_generations(params)), f"{name}_solo": Entrant(solo, 1)}
 
 
-def num_drafts(params: Params, *, alone: bool = True) -> int:
-    """Completions of a leader that is never sure: each answer with the further samples that say how sure it is."""
-    return (alone + num_partial_drafts(params) + params.rounds.num_rounds) * (1 + params.consult.samples)
+def num_drafts(params: Params) -> int:
+    """The leader's completions in `measuring_strategy`: each answer, with the samples that say how sure it is."""
+    return (1 + num_partial_drafts(params) + params.rounds.num_rounds) * (1 + params.consult.samples)
 
 
 def num_partial_drafts(params: Params) -> int:
@@ -196,6 +205,7 @@ def _selective(params: Params, team: Sequence[AgentPrompt], policy: ConsultPolic
     """The trained leader that asks by how sure it is; most of what it asks for the other two have asked already."""
     if not params.is_selective:
         return {}
-    drafts = num_drafts(params, alone=params.consult.when == "unsure")
+    alone = params.consult.when == "unsure"
+    drafts = (params.rounds.num_rounds + alone) * (1 + params.consult.samples)
     proposals = params.rounds.num_rounds * len(team) * params.rounds.agreement_samples
     return {CONSULT: Entrant(consult_strategy(params, team, policy), drafts + proposals)}

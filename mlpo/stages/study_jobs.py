@@ -110,7 +110,7 @@ class StudyJobs:
         """`dvc repro` under a keeper, which ends it if this process ends; its exit code and last lines."""
         run = self._runs[step.id.run]
         # A guest's leader comes from elsewhere: DVC is to take it as it is.
-        alone = ["--single-item"] if run.leader is not None and step.id.part == EVALUATE else []
+        alone = ["--single-item", "code"] if run.leader is not None and step.id.part == EVALUATE else []
         command = kept([sys.executable, "-m", "dvc", "repro", *alone, *step.stages])
         log = self._folders.log_path(self._name, run.id)
         log.parent.mkdir(parents=True, exist_ok=True)

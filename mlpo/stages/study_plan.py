@@ -1,9 +1,9 @@
 """A study as steps: every (variant, seed) is a run, and what two runs have in common is a step of the first of them.
 
-A DVC stage's fingerprint is what dvc.yaml says it depends on: its parameters and the fingerprints of what it reads. The
-first run with a fingerprint owns the stage; later ones take its outputs over (`dvc.lock` and the shared cache say what
-they are). DVC's run cache alone would not do: of two runs at work it lets both compute what they share, and a run that
-evaluates another's leader takes what its own parameters would not give.
+A DVC stage's fingerprint is what it depends on: its parameters, as data/code has them, and the fingerprints of what
+dvc.yaml says it reads. The first run with a fingerprint owns the stage; later ones take its outputs over (`dvc.lock`
+and the shared cache say what they are). DVC's run cache alone would not do: of two runs at work it lets both compute
+what they share, and a run that evaluates another's leader takes what its own parameters would not give.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from mlpo.config import ConfigError, Params, digest, parse_params
-from mlpo.layout import PARAMS
+from mlpo.fingerprint.stage_file import parameters_of
+from mlpo.layout import CODE, PARAMS
+from mlpo.stage_table import STAGES
 from mlpo.stages.strategies import strategy_names
 from mlpo.stages.study_costs import Cost, EvaluationCosts, training_cost
 from mlpo.studies import Comparison, Study, variant_raw
@@ -97,39 +99,32 @@ def plan_study(root: Path, study: Study) -> StudyPlan:
     return StudyPlan(tuple(runs), tuple(step for run in runs for step in planner.steps(run)))
 
 
-def fingerprints(description: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, str]:
-    """DVC stage -> digest of all that its outputs depend on, but the code, which all runs share.
+def fingerprints(description: Mapping[str, Any], params: Params) -> dict[str, str]:
+    """DVC stage -> digest of all that its outputs depend on, but code and documents, which all runs share.
 
     Args:
         description: the `stages` of dvc.yaml.
-        raw: a run's params.yaml.
+        params: a run's.
     """
     made: dict[str, str] = {}  # path -> fingerprint of the stage that makes it
     found: dict[str, str] = {}
-    for name, keys, template in _expanded(description, raw):
-        values = {p: _value(raw, p.replace("${key}", keys)) for p in template.get("params", [])}
-        read = sorted(dep for dep in template["deps"] if dep.startswith("data/"))
+    for name, agent, template in _expanded(description, params):
+        values = parameters_of(name.partition("@")[0], params, agent)
+        read = sorted(dep for dep in template["deps"] if not _holds(CODE.as_posix(), dep))
         inputs = {dep: [(path, made[path]) for path in sorted(made) if _holds(dep, path)] for dep in read}
         found[name] = digest([name, values, inputs])
-        for path in _outputs(template, keys):
+        for path in _outputs(template, agent):
             made[path] = found[name]
     return found
 
 
-def _expanded(description: Mapping[str, Any], raw: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """(stage, agent or "", its template); `propose` once for every agent."""
+def _expanded(description: Mapping[str, Any], params: Params) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """(stage, agent or "", its template); `propose` once for every agent; `code`, which all depend on, is left out."""
     for name, stage in description.items():
         if "foreach" in stage:
-            yield from ((f"{name}@{agent}", agent, stage["do"]) for agent in raw["team"])
-        else:
+            yield from ((f"{name}@{agent}", agent, stage["do"]) for agent in params.team)
+        elif name in STAGES:
             yield name, "", stage
-
-
-def _value(raw: Mapping[str, Any], dotted: str) -> Any:
-    value: Any = raw
-    for key in dotted.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
 
 
 def _outputs(template: Mapping[str, Any], agent: str) -> list[str]:
@@ -193,7 +188,7 @@ class _Planner:
     """Walks through the runs and remembers who owns what."""
 
     def __init__(self, description: Mapping[str, Any], runs: Sequence[Run]) -> None:
-        self._prints = {run.id: fingerprints(description, run.raw) for run in runs}
+        self._prints = {run.id: fingerprints(description, run.params) for run in runs}
         self._runs = {run.id: run for run in runs}
         self._owners = self._first_owners(trained_first(runs))
         self._first_of_seed = {run.id.seed: run.id for run in reversed(runs)}

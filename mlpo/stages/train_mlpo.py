@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from mlpo.agents.shelf import Models, ModelShelf
-from mlpo.config import ConfigError, Params, ServerConfig
+from mlpo.config import ConfigError, Params, effective
 from mlpo.grading import is_equivalent
 from mlpo.layout import (
     MLPO_CURVE,
@@ -86,10 +86,7 @@ def run(params: Params, *, models: Models | None = None) -> None:
         f"rounds.{name}": getattr(params.rounds, name) for name in ("share", "agreement_samples", "tell_certainty")
     }
     if config.rounds_in_training:
-        rounds["team"] = {
-            name: agent.model_dump(mode="json", exclude={"server": set(ServerConfig.WITHOUT_EFFECT)})
-            for name, agent in params.team.items()
-        }
+        rounds["team"] = {name: effective(agent) for name, agent in params.team.items()}
     workspace = claim_workspace("train_mlpo", params, config, inputs, rounds)
     outputs = [MLPO_LEADER, MLPO_CURVE, MLPO_TUPLES, ROLLOUTS]
     with (

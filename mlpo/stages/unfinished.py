@@ -8,24 +8,12 @@ from typing import Any
 
 import torch
 
-from mlpo.config import Params, Section
+from mlpo.config import Params, Section, effective
 from mlpo.layout import WORK
 from mlpo.models.load import LoadedModel, choose_device, choose_dtype, load_model
 from mlpo.tracking.provenance import content_md5
 from mlpo.training.ranks import Ranks
 from mlpo.training.workspace import Workspace
-
-WITHOUT_EFFECT = frozenset(
-    {
-        "save_steps",
-        "max_zero_reward_steps",
-        "max_zero_signal_share",
-        "max_kl",
-        "max_reward_errors",
-        "max_logprob_difference",
-    }
-)
-"""Parameters that change when a run is saved or stopped, and never what it computes: they may change in between."""
 
 
 def claim_workspace(
@@ -40,7 +28,7 @@ def claim_workspace(
     Raises:
         ConfigError: an unfinished run with other values lies there.
     """
-    own = {f"{stage}.{k}": v for k, v in section.model_dump(mode="json").items() if k not in WITHOUT_EFFECT}
+    own = {f"{stage}.{name}": value for name, value in effective(section).items()}
     fingerprint = {
         "seed": params.seed,
         "runtime.dtype": params.runtime.dtype,

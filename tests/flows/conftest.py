@@ -40,9 +40,12 @@ def eventually(condition: Callable[[], Any], seconds: float = 60) -> Any:
     return value
 
 
+KEEPS_SEED_AS_CODE = "mkdir -p data/code; grep ^seed params.yaml > data/code/prepare.json"
+
+
 @pytest.fixture
 def make_checkout(tmp_path: Path) -> MakeCheckout:
-    """Makes a git checkout of this working tree; with `cmd`, its only stage is `prepare` and runs that shell line."""
+    """Makes a git checkout of this working tree; with `cmd`, `prepare` is that shell line and reads the seed."""
 
     def make(name: str = "checkout", *, cmd: str | None = None) -> Path:
         folder = tmp_path / name
@@ -52,8 +55,9 @@ def make_checkout(tmp_path: Path) -> MakeCheckout:
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / path, folder / path)
         if cmd:
-            stage = {"cmd": cmd, "params": ["seed"], "outs": ["data/problems"]}
-            (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"prepare": stage}}))
+            code = {"cmd": KEEPS_SEED_AS_CODE, "always_changed": True, "outs": [{"data/code": {"cache": False}}]}
+            stage = {"cmd": cmd, "deps": ["data/code/prepare.json"], "outs": ["data/problems"]}
+            (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"code": code, "prepare": stage}}))
             (folder / "dvc.lock").unlink(missing_ok=True)
         run("git", "init", "--quiet", cwd=folder)
         run("git", "add", "--all", cwd=folder)

@@ -52,6 +52,6 @@ def slowness() -> float:
 
 def test_a_dvc_experiment_runs_with_another_parameter(make_checkout: MakeCheckout) -> None:
     checkout, env = make_checkout(), os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    run("dvc", "exp", "run", "--single-item", "prepare", "-S", "prepare.num_train=70", cwd=checkout, env=env)
+    run("dvc", "exp", "run", "prepare", "-S", "prepare.num_train=70", cwd=checkout, env=env)
     assert len((checkout / "data/problems/train.jsonl").read_text().splitlines()) == 70
     assert "prepare.num_train" in run("dvc", "params", "diff", cwd=checkout, env=env)

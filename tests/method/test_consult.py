@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +12,9 @@ import pytest
 from mlpo.method.agreement import with_agreement
 from mlpo.method.baselines import solo_leader
 from mlpo.method.confidence import ConfidenceMap
-from mlpo.method.consult import ConsultPolicy, KeepAsking, When, consult, measuring
+from mlpo.method.consult import KeepAsking, When, consult, every_answer
 from mlpo.method.consult_curve import ALWAYS, NEVER, point, replayed
+from mlpo.method.consult_policy import ConsultPolicy, measuring
 from mlpo.method.consult_replay import asked_together, attempts, joined, measured
 from mlpo.method.metrics import grade
 from mlpo.method.rounds import RoundRules, leader_rounds
@@ -206,7 +207,7 @@ def test_a_solo_run_and_a_teams_rounds_make_the_trail_of_one_strategy() -> None:
     trail = measured(joined(grade(alone, SUM), grade(team, SUM)))
     assert trail == measured(grade(whole, SUM))
     # a completion costs 13 tokens, a round has 4
-    assert [tuple(m) for m in trail] == [
+    assert [tuple(m)[:5] for m in trail] == [
         (0.8, True, False, 13, 1),
         (0.4, True, True, 52, 4),
         (0.6, True, False, 52, 4),
@@ -216,88 +217,135 @@ def test_a_solo_run_and_a_teams_rounds_make_the_trail_of_one_strategy() -> None:
         joined(grade(team, SUM), grade(alone, SUM))
 
 
-def one_by_one(policy: ConsultPolicy | None, num_rounds: int = 1, **changed: Any) -> StrategyRun:
-    rules = replace(RULES, num_rounds=num_rounds)
-    return consult(SUM, rules=rules, policy=policy, keep_asking="while_unsure", one_by_one=True, **changed)
-
-
+SURE_RULES = replace(RULES, num_rounds=1, sampling={name: replace(s, entropy=True) for name, s in SAMPLING.items()})
+"""Agents tell how sure they are."""
 BY_AGENT = replace(POLICY, partial=(LINE, LINE))
 
 
+def one_by_one(policy: ConsultPolicy, num_rounds: int = 1, **changed: Any) -> StrategyRun:
+    rules = replace(SURE_RULES, num_rounds=num_rounds)
+    return consult(SUM, rules=rules, policy=policy, keep_asking="while_unsure", one_by_one=True, **changed)
+
+
+def told(drafts: Sequence[tuple[str, float | None]], *doubts: float | None) -> Reply:
+    """What the leader answers, draft by draft; how unsure the agents are, in the order asked, round by round."""
+    of_leader, left = answers(*drafts), list(doubts)
+
+    def reply(request: Request, batch: int) -> tuple[str, float | None]:
+        return of_leader(request, batch) if request.model == LEADER else (f"4 from {request.model}", left.pop(0))
+
+    return reply
+
+
 @pytest.mark.parametrize(
-    ("drafts", "num_agents", "num_rounds", "answer"),
+    ("alone", "doubts", "later", "answer"),
     [
-        ([("7", 0.2)], 0, 0, "7"),
-        ([("7", 0.9), ("5", 0.2)], 1, 0, "5"),
-        ([("7", 0.9), ("5", 0.31), ("6", 0.2)], 2, 0, "6"),
-        ([("7", 0.9), ("5", 0.31), ("6", 0.32), ("8", 0.33)], 3, 0, "5"),  # the surest, though not the last
-        ([("7", 0.9), ("5", 0.4), ("6", 0.4), ("8", 0.4), ("9", 0.1)], 3, 1, "9"),  # and then all of them again
+        (0.2, [], False, "7"),
+        (0.9, [0.2], False, "5"),
+        (0.9, [0.6, 0.3], False, "5"),
+        (0.9, [0.9, 0.8, 0.9], False, "5"),  # nobody is sure, and all are asked
+        (0.5, [0.9, 0.8, 0.9], False, "7"),  # the answer alone is surer than what anybody said
+        (0.9, [None, None, None], False, "5"),  # agents that do not tell are all asked
+        (0.9, [0.9, 0.6, 0.9, 0.1, 0.1, 0.1], True, "6"),  # and then all of them again: of later rounds the draft tells
     ],
 )
-def test_agents_are_asked_one_by_one_until_the_leader_is_sure(
-    drafts: list[tuple[str, float]], num_agents: int, num_rounds: int, answer: str
+def test_agents_are_asked_one_by_one_until_one_of_them_is_sure(
+    alone: float, doubts: list[float | None], later: bool, answer: str
 ) -> None:
-    transcript, batches = play(one_by_one(BY_AGENT, num_rounds=1 + num_rounds), answers(*drafts))
-    expected = [[LEADER], *([[name], [LEADER]][at] for name in ORDER[:num_agents] for at in (0, 1))]
-    expected += [list(ORDER), [LEADER]] * num_rounds
+    drafts = [("7", alone), ("5", 0.99 if doubts != [None] * 3 else 0.3), ("6", 0.1)]
+    transcript, batches = play(one_by_one(BY_AGENT, num_rounds=1 + later), told(drafts, *doubts))
+    first = doubts[: len(ORDER)]
+    expected = [[LEADER], *([name] for name in ORDER[: len(first)]), *([[LEADER]] if first else [])]
+    expected += [list(ORDER), [LEADER]] if later else []
     assert [[r.model for r in batch] for batch in batches] == expected
     assert transcript.answer == answer
-    # a round of the transcript holds what is new in it; the leader reads those before, too
-    asked = [tuple(c.model for c in r.proposals) for r in transcript.rounds]
-    assert asked == [(), *[(name,) for name in ORDER[:num_agents]], *[ORDER] * num_rounds]
-    shown = [b[0].messages[-1].content.splitlines()[1:] for b in batches if b[0].model == LEADER][1:]
-    assert [len(lines) for lines in shown] == [*range(1, num_agents + 1), *[len(ORDER)] * num_rounds]
-    if num_rounds:  # nobody hears of a draft inside a round, and all of its last one in the next
-        assert {r.model: "8" in r.messages[-1].content for r in batches[-2]} == dict.fromkeys(ORDER, True)
-        assert not any("5" in r.messages[-1].content for b in batches[1:-2] for r in b if r.model != LEADER)
+    if first:  # one draft, from all that was said until then, the surest first
+        [draft] = batches[1 + len(first)]
+        shown = [line.split(" (")[0].split(":")[0] for line in draft.messages[-1].content.splitlines()[1:]]
+        assert sorted(shown) == sorted(ORDER[: len(first)])
+        assert transcript.rounds[1].proposals[0].entropy == min((d for d in first if d is not None), default=None)
+        assert len(transcript.rounds) == 2 + later
 
 
-def test_the_last_of_one_by_one_is_asked_as_one_who_asks_all_at_once() -> None:
+def test_who_was_asked_one_by_one_is_asked_as_by_one_who_asks_all_at_once() -> None:
     # so a cache that holds the one serves the other
     drafts = [("7", 0.9)] * 6
-    transcript, batches = play(one_by_one(measuring(2), num_rounds=2), answers(*drafts * 3))
+    rules = replace(SURE_RULES, num_rounds=2)
+    each, batches = play(every_answer(SUM, rules=rules), told(drafts, *[0.9] * 6))
+    never_sure = replace(measuring(), partial=(measuring().first,) * 2)
+    _, played = play(one_by_one(never_sure, num_rounds=2), told(drafts, *[0.9] * 6))
     together, whole = play(
-        consult(SUM, rules=RULES, policy=measuring(2), keep_asking="while_unsure"), answers(*drafts * 2)
+        consult(SUM, rules=rules, policy=measuring(), keep_asking="while_unsure"), told(drafts, *[0.9] * 6)
     )
-    assert [r for b in batches[1:6:2] for r in b] == whole[1]
-    assert [*batches[:1], *batches[6:]] == [whole[0], *whole[2:]]
-    merged = asked_together(transcript, 2)
-    assert merged == replace(together, strategy=merged.strategy)
-    assert len(merged.extra) == 2 * 3
+    assert [r for b in batches[1:6:2] for r in b] == [r for b in played[1:4] for r in b] == whole[1]
+    assert [batches[0], *batches[6:]] == [played[0], *played[4:]] == [whole[0], *whole[2:]]
+    merged = asked_together(each, 2)
+    assert merged == together
+    assert measured(grade(merged, SUM)) == measured(grade(together, SUM))
 
 
 def test_a_replay_says_what_asking_one_by_one_does() -> None:
     rng = random.Random(1)
     maps = tuple(ConfidenceMap(((0.0, top), (1.0, 0.0))) for top in (0.9, 0.8))
-    for _ in range(200):
-        drafts = [(rng.choice(["5", "5", "7", ""]), round(rng.random(), 1)) for _ in range(6)]
-        whole, _ = play(one_by_one(measuring(), num_rounds=2), answers(*drafts))
+    for _ in range(300):
+        drafts = [(rng.choice(["5", "5", "7", ""]), round(rng.random(), 1)) for _ in range(5)]
+        doubts = [rng.choice([None, round(rng.random(), 1), round(rng.random(), 1)]) for _ in range(6)]
+        rules = replace(SURE_RULES, num_rounds=2)
+        whole, _ = play(every_answer(SUM, rules=rules), told(drafts, *doubts))
         policy = replace(
             POLICY, partial=maps, ask_below=rng.random(), again_below=rng.choice([NEVER, rng.random(), ALWAYS])
         )
-        played, _ = play(one_by_one(policy, num_rounds=2), answers(*drafts))
-        outcome = replayed(attempts(measured(grade(whole, SUM)), policy), policy.ask_below, policy.again_below)
+        trail = attempts(measured(grade(whole, SUM), num_partial=2), policy)
+        outcome = replayed(trail, policy.ask_below, policy.again_below)
+        reply = by_place(drafts, doubts)
+        played, _ = play(one_by_one(policy, num_rounds=2), reply)
         tokens = sum(c.prompt_tokens + c.completion_tokens for c in played.completions)
         expected = (grade(played, SUM).correct, len(played.rounds) > 1, len(played.completions), tokens)
         assert tuple(outcome) == expected
 
 
-def test_each_answer_of_one_by_one_is_judged_by_its_own_map() -> None:
+def by_place(drafts: Sequence[tuple[str, float | None]], doubts: Sequence[float | None]) -> Reply:
+    """As `told` answers `every_answer`: the draft after k agents is draft k, whoever was asked before."""
+    agents = told([], *doubts)
+    num_rounds = 0
+
+    def reply(request: Request, batch: int) -> tuple[str, float | None]:
+        nonlocal num_rounds
+        if request.model != LEADER:
+            return agents(request, batch)
+        num_heard = len(request.messages[-1].content.splitlines()) - 1
+        num_rounds += num_heard == len(ORDER)
+        return answers(drafts[num_heard + max(num_rounds - 1, 0)])(request, batch)
+
+    return reply
+
+
+def test_each_number_of_agents_has_its_own_map() -> None:
     maps = [ConfidenceMap(((0.0, p),)) for p in (0.1, 0.4, 0.5, 0.2, 0.3)]
     alone, one, two, first, later = maps
-    policy = ConsultPolicy("entropy", alone, first, later, 1.0, 1.0, partial=(one, two))
+    policy = ConsultPolicy("entropy", alone, first, later, 1.0, 0.45, partial=(one, two))
     assert [policy.confidence(n, "5", 0.0) for n in range(7)] == [0.1, 0.4, 0.5, 0.2, 0.3, 0.3, 0.3]
     assert list(policy.maps.items()) == list(zip(("alone", "1 agent", "2 agents", "first", "later"), maps, strict=True))
-    drafts = [(answer, 0.0) for answer in ("1", "2", "3", "4", "6")]
-    assert play(one_by_one(policy, num_rounds=2), answers(*drafts))[0].answer == "3"
-    # where no answer is made alone, the draft after the first agent is still judged by the map of one agent
-    assert play(one_by_one(policy, num_rounds=1, when="always"), answers(*drafts[1:]))[0].answer == "3"
+    for when in ("unsure", "always"):  # the draft after two agents is judged by their map, whatever was made before
+        drafts = [("1", 0.0), ("3", 0.0)][when == "always" :]
+        transcript, _ = play(one_by_one(policy, when=when), told(drafts, *[0.0] * 3))
+        assert (transcript.answer, len(transcript.rounds[-1].proposals)) == ("3", 2)
 
 
 @pytest.mark.parametrize("when", ["always", "never"])
 def test_nobody_is_asked_one_by_one_by_a_leader_that_stops_at_nothing(when: When) -> None:
     with pytest.raises(ValueError, match="one by one only by a leader that stops where it is sure"):
         next(consult(SUM, rules=RULES, policy=POLICY, when=when, one_by_one=True))
+
+
+def test_how_sure_the_surest_agent_is_tells_of_the_first_round_and_the_draft_of_later_ones() -> None:
+    rules = replace(SURE_RULES, num_rounds=2)
+    drafts = [("7", 0.9), ("5", 0.8), ("6", 0.7)]
+    transcript, _ = play(consult(SUM, rules=rules, policy=measuring()), told(drafts, 0.5, 0.3, None, 0.1, 0.1, 0.1))
+    assert [m.signal for m in measured(grade(transcript, SUM))] == [0.9, 0.3, 0.7]
+    # so of an answer alone and a draft that is no surer, the one after a sure agent is given
+    sure = play(consult(SUM, rules=SURE_RULES, policy=POLICY), told(drafts, 0.5, 0.05, None))[0]
+    assert sure.answer == "5"
 
 
 def test_a_policy_comes_back_from_json_and_what_is_none_is_refused() -> None:

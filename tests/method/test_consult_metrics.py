@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from mlpo.method.confidence import ConfidenceMap
-from mlpo.method.consult import ConsultPolicy
 from mlpo.method.consult_metrics import MAX_POINTS, consult_metrics
+from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.metrics import Graded, grade
 from mlpo.types import LEADER, Completion, Problem, Round, Transcript
 

@@ -10,7 +10,7 @@ import pytest
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import Params, ServeConfig, parse_params
 from mlpo.method.confidence import ConfidenceMap
-from mlpo.method.consult import ConsultPolicy
+from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.prompts import leader_text
 from mlpo.serving.champion import Champion
 from mlpo.serving.events import Done, Draft, Words
@@ -37,7 +37,7 @@ def leader(params: Params, when: str, *, samples: int = 0, drafts: Any = None) -
 def models() -> ScriptedModels:
     def reply(request: Request) -> Completion:
         asked = request.messages[-1].content
-        doubt = 0.1 if asked.startswith("1 + 1?") or "adder:" in asked else 0.9
+        doubt = 0.1 if asked.startswith("1 + 1?") or "adder" in asked or request.model == "adder" else 0.9
         told = doubt if request.sampling.entropy else None
         return Completion(
             request.problem_id, request.model, adding(request), "stop", 5, 2, request.sample, entropy=told
@@ -75,7 +75,7 @@ def test_alone_it_is_never_asked_and_a_sampled_answer_is_never_sure(params: Para
 
 def test_agents_are_asked_one_after_another_if_the_leader_was_registered_so(params: Params) -> None:
     raw = params.model_dump(mode="json", by_alias=True) | {"consult": {"when": "unsure", "one_by_one": True}}
-    made = champion(parse_params(raw | {"rounds": {"continue": "while_unsure"}}), models())
+    made = champion(parse_params(raw | {"rounds": {"continue": "while_unsure", "tell_certainty": True}}), models())
     made.registered = replace(made.registered, policy=replace(POLICY, partial=(LINE,)))
     asked = set()
     with seated(ServeConfig(), made, models()) as desk:
@@ -83,7 +83,7 @@ def test_agents_are_asked_one_after_another_if_the_leader_was_registered_so(para
             end = Asked(desk, f"1{n} + 1?").end()
             assert isinstance(end, Done)
             asked.add(tuple(c.model for r in end.transcript.rounds for c in r.proposals))
-    assert asked == {("adder",), ("guesser", "adder")}  # as the question orders them; after the adder it is sure
+    assert asked == {("adder",), ("adder", "guesser")}  # the surest first; after the adder it is sure, and stops
 
 
 def test_further_samples_of_an_answer_are_no_drafts(params: Params) -> None:

@@ -16,7 +16,7 @@ from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, RoundsConfig, parse_params
 from mlpo.layout import MLPO_LEADER, passages_of
 from mlpo.method.confidence import ConfidenceMap
-from mlpo.method.consult import ConsultPolicy
+from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.prompts import AgentPrompt, leader_text
 from mlpo.stages import ask
 from mlpo.stages.policy import write_policy

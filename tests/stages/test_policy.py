@@ -16,7 +16,7 @@ from mlpo.agents.scripted import ScriptedBackend, ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
 from mlpo.layout import CONSULT_POLICY, MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, transcripts_of
 from mlpo.method.confidence import ConfidenceMap
-from mlpo.method.consult import ConsultPolicy
+from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.consult_replay import measured
 from mlpo.method.metrics import grade
 from mlpo.method.prompts import leader_text
@@ -40,10 +40,11 @@ def reply(request: Request) -> Completion:
     """The adder adds, the guesser says 11; the lone leader is sure of 10 + 1 alone, and of what the adder says."""
     question = request.messages[-1].content
     number = int(re.findall(r"(\d+) \+ 1\?", question)[-1])
-    text, doubt = {"adder": str(number + 1), "guesser": "11"}.get(request.model, ""), None
+    text = {"adder": str(number + 1), "guesser": "11"}.get(request.model, "")
+    doubt = {"adder": 0.2}.get(request.model, 0.9)
     if request.model == LEADER:
-        text = leader_text("hm", str(number + 1) if "adder:" in question else "11")
-        doubt = 0.2 if "adder:" in question or number == 10 else 0.9
+        text = leader_text("hm", str(number + 1) if "adder" in question else "11")
+        doubt = 0.2 if "adder" in question or number == 10 else 0.9
     told = doubt if request.sampling.entropy else None
     words = [len(m.content.split()) for m in request.messages]
     return Completion(request.problem_id, request.model, text, "stop", sum(words), 1, request.sample, entropy=told)
@@ -141,7 +142,7 @@ def test_evaluate_tells_what_asking_would_give_whether_it_is_played_or_not(
 
 def one_by_one(raw_params: dict[str, Any]) -> Params:
     consult = {"when": "unsure", "one_by_one": True}
-    return parse_params(raw_params | {"consult": consult, "rounds": {"num_rounds": 1}})
+    return parse_params(raw_params | {"consult": consult, "rounds": {"num_rounds": 1, "tell_certainty": True}})
 
 
 def test_a_policy_is_followed_by_who_asks_as_it_was_measured(ready: Params, raw_params: dict[str, Any]) -> None:
@@ -166,9 +167,9 @@ def test_evaluate_plays_and_replays_a_leader_that_asks_one_agent_after_another(
     # 10 + 1 is answered alone; the others end with the adder, whether it is asked first or second
     asked = {q: [c.model for r in t.rounds for c in r.proposals] for q, t in rows.items()}
     assert asked.pop("10 + 1?") == []
-    assert {tuple(names) for names in asked.values()} == {("adder",), ("guesser", "adder")}
+    assert {tuple(names) for names in asked.values()} == {("adder",), ("adder", "guesser")}
     assert all(g.correct for g in played.graded["leader_consult"])
-    assert sum(done) == arena.num_completions - sum(5 - len(t.completions) for t in rows.values())
+    assert sum(done) == arena.num_completions - sum(4 - len(t.completions) for t in rows.values())
     assert not transcripts_of("leader_measured").exists()
     consult = metrics_of(params, arena, played.graded, played.measured)["consult"]
     spent = sum(len(t.completions) for t in rows.values()) / len(rows)
@@ -177,7 +178,7 @@ def test_evaluate_plays_and_replays_a_leader_that_asks_one_agent_after_another(
     assert consult["fixed"]["rounds_1"]["generations"] == 3
     assert [row["n"] for row in consult["confidence"].values()] == [4, 4, 4]
     assert list(consult["confidence"]) == ["alone", "1 agent", "first"]
-    assert consult["curves"]["one_round"][-1]["generations"] == 1 + 2 * 2  # a draft after each of both
+    assert consult["curves"]["one_round"][-1]["generations"] == 1 + 2 + 1  # both agents and one draft
 
 
 def test_the_measuring_run_answers_alone_and_in_all_rounds(ready: Params) -> None:

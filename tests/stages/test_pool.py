@@ -13,7 +13,7 @@ import yaml
 from mlpo.config import ConfigError, Params, raw_params
 from mlpo.layout import CONSULT_POLICY, METRICS, PARAMS, TEST_PROBLEMS, transcripts_of
 from mlpo.method.confidence import ConfidenceMap
-from mlpo.method.consult import ConsultPolicy
+from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.overrides import merge
 from mlpo.stages import pool
 from mlpo.stages.policy import write_policy

@@ -23,7 +23,7 @@ from mlpo.layout import (
     proposals_of,
 )
 from mlpo.method.confidence import ConfidenceMap
-from mlpo.method.consult import ConsultPolicy
+from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.prompts import leader_text
 from mlpo.stages import evaluate, propose, register
 from mlpo.stages.policy import write_policy

@@ -13,7 +13,7 @@ from mlpo.agents.scripted import ScriptedModels
 from mlpo.agents.shelf import ModelShelf
 from mlpo.config import ConfigError, RuntimeConfig, parse_params
 from mlpo.method.confidence import ConfidenceMap
-from mlpo.method.consult import ConsultPolicy
+from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.prompts import leader_text
 from mlpo.stages.ask import problem_of
 from mlpo.stages.policy import write_policy

@@ -99,6 +99,8 @@ def description() -> dict[str, Any]:
     stages: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     del stages["register"]
     for name, stage in stages.items():
+        if name == "code":
+            continue
         template = stage.get("do", stage)
         template["cmd"] = f"python stage.py {name}" + (" ${key}" if "do" in stage else "")
         read = (dep for dep in template["deps"] if dep.startswith("data/") and not dep.startswith("data/training"))
