@@ -75,7 +75,7 @@ def fixed_points(measurements: Sequence[MeasuredTrail]) -> Mapping[str, Point]:
 
 
 def told_apart(trails: Sequence[Sequence[Attempt]], names: Sequence[str]) -> Mapping[str, Any]:
-    """How well P(right) tells right answers from wrong ones, by the names of `mlpo.method.consult.attempt_names`."""
+    """How well P(right) tells right answers from wrong ones, by the names of `attempt_names`."""
     made: dict[str, list[Attempt]] = {name: [] for name in names}
     for trail in trails:
         for place, attempt in enumerate(trail):

@@ -14,7 +14,7 @@ from mlpo.agents.ledger import GenerationLedger
 from mlpo.agents.runner import run_strategies
 from mlpo.agents.scripted import ScriptedBackend, ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
-from mlpo.layout import CONSULT_POLICY, MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, transcripts_of
+from mlpo.layout import CONSULT_POLICY, MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, TRANSCRIPTS, transcripts_of
 from mlpo.method.confidence import ConfidenceMap
 from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.consult_replay import measured
@@ -170,7 +170,8 @@ def test_evaluate_plays_and_replays_a_leader_that_asks_one_agent_after_another(
     assert {tuple(names) for names in asked.values()} == {("adder",), ("adder", "guesser")}
     assert all(g.correct for g in played.graded["leader_consult"])
     assert sum(done) == arena.num_completions - sum(4 - len(t.completions) for t in rows.values())
-    assert not transcripts_of("leader_measured").exists()
+    written = {path.stem for path in TRANSCRIPTS.glob("*.jsonl")}
+    assert written == {transcripts_of(name).stem for name in played.graded}  # what is measured on is no result
     consult = metrics_of(params, arena, played.graded, played.measured)["consult"]
     spent = sum(len(t.completions) for t in rows.values()) / len(rows)
     assert (consult["chosen"]["accuracy"], consult["chosen"]["generations"]) == (1.0, spent)

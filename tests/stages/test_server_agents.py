@@ -115,7 +115,7 @@ def test_evaluation_goes_on_without_a_dead_agent_if_it_may(
         with pytest.raises(DeadModelError):
             play(params, arena, ScriptedModels(listen), ledger=GenerationLedger())
         return
-    graded, dead = play(params, arena, ScriptedModels(listen), ledger=GenerationLedger())
+    graded, dead, _ = play(params, arena, ScriptedModels(listen), ledger=GenerationLedger())
     # of each problem: single, vote, oracle and 2 routers have the adder's answer of round 0; each of 3 leaders has it
     # in round 0 and misses it in round 1
     rows = dead_agents(dead, graded)
