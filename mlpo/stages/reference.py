@@ -21,7 +21,7 @@ from mlpo.types import Passage, Problem
 def run(params: Params, agent: str) -> None:
     """Cut the agent's documents into passages, or deal it its facts of a benchmark; an empty folder where it has none.
 
-    DVC cannot know where a user's documents lie, so it runs this stage every time; equal passages make nothing stale.
+    DVC cannot know where a user's documents lie: stage `code` hashes them. Equal passages make nothing after it stale.
 
     Raises:
         ConfigError: no such agent; the documents are missing, empty or binary; the benchmark or a family is unknown.

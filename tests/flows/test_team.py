@@ -233,7 +233,7 @@ def test_a_second_worker_reuses_what_the_first_has_computed(team: Team, make_che
         second = run_on("b")
         assert states(prefect, second) == {
             "prepare": "Skipped",
-            "reference@solo": "Completed",  # DVC cannot know where documents lie
+            "reference@solo": "Skipped",  # stage `code` knows the documents by their content
             "propose@solo": "Skipped",
         }
         assert sum(asked) == num_completions
