@@ -31,8 +31,8 @@ def run(*command: str, cwd: Path, env: dict[str, str] | None = None, timeout: fl
     return done.stdout.strip()
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    """The first true value of a condition, awaited for a bounded time."""
+def eventually(condition: Callable[[], Any], seconds: float = 300) -> Any:
+    """The first true value of a condition, awaited for a bounded time; the bound is for the slowest machine."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
@@ -102,6 +102,9 @@ class Prefect:
     def get(self, path: str) -> Any:
         return self._answer("GET", path)
 
+    def delete(self, path: str) -> None:
+        self._answer("DELETE", path)
+
     def _answer(self, method: str, path: str, **more: Any) -> Any:
         """What the server says; it is asked again while its SQLite database is locked (503)."""
 
@@ -109,8 +112,8 @@ class Prefect:
             response = httpx.request(method, self.url + path, timeout=120, **more)
             return None if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else response
 
-        answer: httpx.Response = eventually(ask, 600)
-        return answer.raise_for_status().json()
+        answer: httpx.Response = eventually(ask, 600).raise_for_status()
+        return answer.json() if answer.content else None
 
     def deploy(self, checkout: Path, name: str) -> None:
         run(sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--name", name, cwd=checkout, env=self.env)
@@ -125,7 +128,7 @@ class Prefect:
         state = self.get(f"/flow_runs/{flow_run_id}")["state"]
         return state["type"], state["message"] or ""
 
-    def end(self, flow_run_id: str, seconds: float = 90) -> tuple[str, str]:
+    def end(self, flow_run_id: str, seconds: float = 600) -> tuple[str, str]:
         """The final state of a run and its message."""
         return eventually(lambda: (now := self.state(flow_run_id))[0] in FINAL and now, seconds)
 

@@ -77,9 +77,11 @@ def test_a_progress_bar_that_somebody_deletes_ends_no_stage(prefect: Prefect, ma
     prefect.deploy(checkout, "prepare")
     run_id = prefect.start("prepare")
     eventually((checkout / "begun").exists)
-    (bar,) = artifacts(prefect, run_id, "pipeline")
-    httpx.delete(f"{prefect.url}/artifacts/{bar['id']}", timeout=120).raise_for_status()
-    (checkout / "go").touch()
+    try:
+        (bar,) = eventually(lambda: artifacts(prefect, run_id, "pipeline"))
+        prefect.delete(f"/artifacts/{bar['id']}")
+    finally:
+        (checkout / "go").touch()  # else the stage waits for ever, beside the tests that follow
     assert prefect.end(run_id)[0] == "COMPLETED"
     eventually(lambda: [line for line in prefect.log(run_id) if "can't be drawn" in line and "404" in line])
 
@@ -131,7 +133,7 @@ def test_cancelling_a_run_ends_the_whole_process_group_of_its_stage(
     pids = eventually(lambda: pids_of(checkout))
     prefect.post(f"/flow_runs/{run_id}/set_state", state={"type": "CANCELLING"}, force=False)
     assert prefect.end(run_id)[0] == "CANCELLED"
-    eventually(lambda: not any(psutil.pid_exists(pid) for pid in pids), 20)
+    eventually(lambda: not any(psutil.pid_exists(pid) for pid in pids), 60)
 
 
 @pytest.mark.slow
@@ -144,13 +146,13 @@ def test_a_run_in_a_terminal_that_is_stopped_leaves_no_process_behind(
     env = os.environ | {"PREFECT_HOME": str(prefect_home)}
     command = (sys.executable, "-m", "mlpo.cli", "run")
     with running(*command, cwd=checkout, env=env, log=tmp_path / "log") as process:
-        pids = eventually(lambda: pids_of(checkout), 150)
+        pids = eventually(lambda: pids_of(checkout))
         started = psutil.Process(process.pid).children(recursive=True)
         assert set(pids) <= {each.pid for each in started}
         os.killpg(process.pid, signal_sent)
-        assert process.wait(60) == exit_code
+        assert process.wait(180) == exit_code
     assert "Finished in state Crashed" in (tmp_path / "log").read_text()  # Prefect knows how it ended
-    eventually(lambda: not any(each.is_running() for each in started), 20)
+    eventually(lambda: not any(each.is_running() for each in started), 60)
 
 
 def pids_of(checkout: Path) -> list[int]:
@@ -175,7 +177,7 @@ def test_a_mistake_in_a_flows_parameters_is_one_line_and_exit_code_2(
     checkout = make_checkout(cmd=KEEPS_SEED)
     command = [sys.executable, "-m", "flows.pipeline", json.dumps(parameters)]
     done = subprocess.run(
-        command, cwd=checkout, env=prefect.env, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=checkout, env=prefect.env, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 2
     # on a busy machine Prefect's own thread may still say that it is sending events
