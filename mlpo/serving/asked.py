@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlpo.config import ServeConfig
+from mlpo.evaluation.question import problem_of
 from mlpo.serving.events import Refused
-from mlpo.stages.ask import problem_of
 from mlpo.types import LEADER, AnswerKind, Problem
 
 SOLO = "leader-solo"

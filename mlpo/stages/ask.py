@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import closing
 
 from rich.console import Console
@@ -11,7 +10,8 @@ from rich.panel import Panel
 
 from mlpo.agents.ledger import GenerationLedger
 from mlpo.agents.shelf import Models, ModelShelf
-from mlpo.config import ConfigError, Params, digest
+from mlpo.config import ConfigError, Params
+from mlpo.evaluation.question import problem_of
 from mlpo.layout import MLPO_LEADER
 from mlpo.method.answers import agent_answer, think_of
 from mlpo.method.prompts import speaker
@@ -22,10 +22,7 @@ from mlpo.stages.team import team_prompts
 from mlpo.stages.team_models import team_models
 from mlpo.store import request_key
 from mlpo.tracking.registry import champion_folder
-from mlpo.types import LEADER, AnswerKind, Completion, Problem, Round
-
-NUMBER_QUESTION = re.compile(r"\d\s*[-+*/x×÷]\s*\d|\bhow (?:many|much)\b", re.IGNORECASE)
-"""A sum of digits, or "how many": the answer is a number. Everything else is asked for a word."""
+from mlpo.types import LEADER, Completion, Problem, Round
 
 
 def run(params: Params, question: str, *, models: Models | None = None, console: Console | None = None) -> None:
@@ -57,23 +54,6 @@ def run(params: Params, question: str, *, models: Models | None = None, console:
         screen.print(Panel(_round(exchange, problem), title=title, title_align="left"))
     answer = "no answer could be read" if transcript.answer is None else transcript.answer
     screen.print(f"[bold]answer:[/] {escape(answer)}")
-
-
-def problem_of(question: str) -> Problem:
-    """A question without a target, as a problem.
-
-    Raises:
-        ConfigError: nothing is asked.
-    """
-    text = question.strip()
-    if not text:
-        raise ConfigError('the question is empty; ask something, as in: mlpo ask "17 + 25?"')
-    return Problem(digest(text), "ask", "ask", text, "", answer_kind(text))
-
-
-def answer_kind(question: str) -> AnswerKind:
-    """ "number" if the question reads like a sum or asks how many, else "word"."""
-    return "number" if NUMBER_QUESTION.search(question) else "word"
 
 
 def _leader(params: Params) -> tuple[RegisteredLeader, str]:

@@ -18,7 +18,7 @@ def open_team(folder: Path) -> Ask:
     from mlpo.agents.local import LocalModels
     from mlpo.agents.shelf import ModelShelf
     from mlpo.config import RuntimeConfig
-    from mlpo.stages.ask import problem_of
+    from mlpo.evaluation.question import problem_of
     from mlpo.stages.registered import read_registered
     from mlpo.store import request_key
     from mlpo.types import Completion

@@ -8,18 +8,17 @@ from typing import Any
 
 from mlpo import report
 from mlpo.config import ConfigError, Params, load_params
-from mlpo.grading import is_equivalent
-from mlpo.layout import METRICS, PARAMS, TEST_PROBLEMS, TRANSCRIPTS
+from mlpo.evaluation.graded import read_graded, scores_of
+from mlpo.layout import METRICS, PARAMS
 from mlpo.method.baselines import ORACLE
-from mlpo.method.metrics import Graded, grade
+from mlpo.method.metrics import Graded
 from mlpo.method.pooling import Scores, pooled_accuracy, pooled_difference, sign_flip_p
 from mlpo.method.significance import holm_p
 from mlpo.report.pooled import PooledRow
 from mlpo.stages.pool_consult import Asked, asked_as_played, asked_when_unsure, told
 from mlpo.stages.strategies import CONSULT
-from mlpo.store import read_jsonl
 from mlpo.tracking.legal import flatten
-from mlpo.types import LEADER, Problem, Transcript
+from mlpo.types import LEADER
 
 FREE: dict[str, Any] = {
     **dict.fromkeys(("seed", "runtime", "register_", "serve"), True),
@@ -43,7 +42,7 @@ def run(params: Params, places: Sequence[Path], *, markdown: bool = False, pictu
         raise ConfigError("mlpo pool: no checkout among the places; name one that was evaluated")
     pooled, others = seeds_of_one(checkouts)
     graded = [read_graded(checkout) for checkout in pooled]
-    runs, (asked, how) = [_scores(run) for run in graded], _asked(pooled, graded)
+    runs, (asked, how) = [scores_of(run) for run in graded], _asked(pooled, graded)
     for run, outcomes in zip(runs, (each.outcomes for each in asked), strict=False):
         run[CONSULT] = {problem_id: outcome.correct for problem_id, outcome in outcomes.items()}
     everywhere = [name for name in runs[0] if all(name in run for run in runs)]
@@ -91,39 +90,6 @@ def seeds_of_one(checkouts: Sequence[Path]) -> tuple[list[Path], list[str]]:
 def checkout_of(place: Path) -> Path:
     """The checkout that a place is, or whose metrics.json it is."""
     return place.parents[len(METRICS.parts) - 1] if place.name == METRICS.name else place
-
-
-def read_scores(checkout: Path) -> dict[str, Scores]:
-    """Strategy -> its scores by problem.
-
-    Raises:
-        ConfigError: see `read_graded`.
-    """
-    return _scores(read_graded(checkout))
-
-
-def read_graded(checkout: Path) -> dict[str, list[Graded]]:
-    """Strategy -> its transcripts, graded.
-
-    Raises:
-        ConfigError: there is no evaluation, or its transcripts are of other problems than its test problems.
-    """
-    files = sorted((checkout / TRANSCRIPTS).glob("*.jsonl"))
-    if not files:
-        raise ConfigError(f"{checkout / TRANSCRIPTS}: no transcripts; run `mlpo evaluate` there, or name a checkout")
-    problems = {problem.id: problem for problem in read_jsonl(checkout / TEST_PROBLEMS, Problem)}
-    return dict(_graded(path, problems) for path in files)
-
-
-def _graded(path: Path, problems: Mapping[str, Problem]) -> tuple[str, list[Graded]]:
-    transcripts = list(read_jsonl(path, Transcript))
-    if not transcripts or {t.problem_id for t in transcripts} != problems.keys():
-        raise ConfigError(f"{path}: not the problems of {TEST_PROBLEMS}; run `mlpo evaluate` there again")
-    return transcripts[0].strategy, [grade(t, problems[t.problem_id], equivalent=is_equivalent) for t in transcripts]
-
-
-def _scores(graded: Mapping[str, Sequence[Graded]]) -> dict[str, Scores]:
-    return {name: {g.problem.id: g.correct for g in rows} for name, rows in graded.items()}
 
 
 def _asked(checkouts: Sequence[Path], graded: Sequence[Mapping[str, Sequence[Graded]]]) -> tuple[list[Asked], str]:

@@ -17,12 +17,12 @@ from mlpo.agents.local import LocalModels
 from mlpo.agents.runner import run_strategies
 from mlpo.agents.shelf import ModelShelf
 from mlpo.config import ConfigError, Params, RuntimeConfig, parse_params
+from mlpo.evaluation.question import problem_of
 from mlpo.layout import MLPO_LEADER
 from mlpo.method.baselines import solo_leader
 from mlpo.method.prompts import LEADER_SYSTEM
 from mlpo.models.load import load_model, save_leader
 from mlpo.stages import export
-from mlpo.stages.ask import problem_of
 from mlpo.stages.register import LEADER_MODEL
 from mlpo.stages.strategies import team_strategy
 from mlpo.stages.team import team_prompts

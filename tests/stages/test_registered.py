@@ -12,10 +12,10 @@ from mlpo.agents.ledger import GenerationLedger
 from mlpo.agents.scripted import ScriptedModels
 from mlpo.agents.shelf import ModelShelf
 from mlpo.config import ConfigError, RuntimeConfig, parse_params
+from mlpo.evaluation.question import problem_of
 from mlpo.method.confidence import ConfidenceMap
 from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.prompts import leader_text
-from mlpo.stages.ask import problem_of
 from mlpo.stages.policy import write_policy
 from mlpo.stages.registered import read_registered
 from mlpo.store import request_key, write_jsonl_atomic

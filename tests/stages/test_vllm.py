@@ -21,12 +21,12 @@ from mlpo.agents.local import LocalModels
 from mlpo.agents.served import ServedModels
 from mlpo.agents.vllm import PROGRAM, VllmBackend
 from mlpo.config import Params, RuntimeConfig, ServerConfig
+from mlpo.evaluation.question import problem_of
 from mlpo.layout import MLPO_LEADER
 from mlpo.method.prompts import LEADER_SYSTEM, solo_messages
 from mlpo.models.load import load_model, save_leader
 from mlpo.models.template import render
 from mlpo.stages import export
-from mlpo.stages.ask import problem_of
 from mlpo.stages.register import LEADER_MODEL
 from mlpo.tracking.register import register_leader
 from mlpo.tracking.runs import stage_run

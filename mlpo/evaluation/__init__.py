@@ -1,0 +1,1 @@
+"""Who plays, how it is played, graded and written."""
