@@ -20,7 +20,7 @@ def exit_codes() -> Iterator[None]:
     except KeyboardInterrupt:
         _leave("interrupted", INTERRUPTED)
     except Exception as error:
-        from mlpo.agents.backend import TransientError
+        from mlpo.inference.backend import TransientError
         from mlpo.tracking.connect import is_outage
 
         if isinstance(error, TransientError | ConnectionError) or is_outage(error):  # a model server, or MLflow's

@@ -19,11 +19,11 @@ BOOKKEEPING: Mapping[str, str] = {
     "mlpo.fingerprint": "what is stale is no part of a result",
     "mlpo.stages.clock": "it measures seconds",
     "mlpo.stages.progress": "it shows how far a stage is",
-    "mlpo.agents.ledger": "it counts tokens and seconds of what was asked",
-    "mlpo.agents.cluster": "where a request is computed; Ray's workers run the same backend",
+    "mlpo.inference.usage": "it counts tokens and seconds of what was asked",
+    "mlpo.inference.ray_backend": "where a request is computed; Ray's workers run the same backend",
     "mlpo.agents.keeper": "it ends processes",
-    "mlpo.agents.urls": "which of several equal servers is asked",
-    "mlpo.agents.sparing": "whether a server that is down is asked again at once",
+    "mlpo.inference.load_balancer": "which of several equal servers is asked",
+    "mlpo.inference.circuit_breaker": "whether a server that is down is asked again at once",
     "mlpo.tracking.runs": "it records a run",
     "mlpo.tracking.traces": "it records transcripts",
     "mlpo.session": "it ends processes",
@@ -108,7 +108,7 @@ def is_bookkeeping(module: str) -> bool:
 
 
 def _packages_of(module: str) -> Iterator[str]:
-    """The packages that are imported before it: "mlpo.agents" of "mlpo.agents.local"."""
+    """The packages that are imported before it: "mlpo.agents" of "mlpo.inference.local"."""
     while "." in module:
         module = module.rpartition(".")[0]
         yield module

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mlpo.agents.backend import Backend, OnText
-from mlpo.agents.ledger import GenerationLedger
-from mlpo.agents.served import server_urls
-from mlpo.agents.server import ServerBackend
-from mlpo.agents.shelf import Models, ModelShelf
-from mlpo.agents.sparing import SparingBackend
 from mlpo.config import AgentConfig, ConfigError, RuntimeConfig, ServeConfig
+from mlpo.inference.backend import Backend, OnText
+from mlpo.inference.circuit_breaker import SparingBackend
+from mlpo.inference.model_pool import Models, ModelShelf
+from mlpo.inference.openai_client import ServerBackend
+from mlpo.inference.remote_models import server_urls
+from mlpo.inference.usage import GenerationLedger
 from mlpo.method.baselines import solo_leader
 from mlpo.serving.asked import SOLO, Question
 from mlpo.stages.entrants import leader_sampling

@@ -11,8 +11,8 @@ import threading
 from collections import deque
 from concurrent.futures import Future
 
-from mlpo.agents.runner import Lockstep
 from mlpo.config import ServeConfig
+from mlpo.inference.runner import Lockstep
 from mlpo.serving.champion import Champion, Shelf, seat_team
 from mlpo.serving.events import Refused
 from mlpo.serving.ticket import Listeners, Ticket, watched

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import uvicorn
 from fastapi import FastAPI
 
-from mlpo.agents.local import LocalModels
 from mlpo.config import ConfigError, Params, ServeConfig
+from mlpo.inference.local import LocalModels
 from mlpo.serving.app import make_app
 from mlpo.serving.champion import Champion, ModelsFor, Shelf, open_champion
 from mlpo.serving.desk import Desk

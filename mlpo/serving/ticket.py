@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from mlpo.agents.backend import Backend
 from mlpo.config import ConfigError
+from mlpo.inference.backend import Backend
 from mlpo.method.answers import agent_answer, leader_answer
 from mlpo.serving.asked import SOLO, Question
 from mlpo.serving.events import Done, Draft, Event, Proposals, Refused, Words

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
-from mlpo.agents.ledger import GenerationLedger
-from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params
 from mlpo.grading import is_equivalent
+from mlpo.inference.model_pool import Models, ModelShelf
+from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import METRICS, MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, TRANSCRIPTS, WORK, transcripts_of
 from mlpo.method.baselines import ORACLE, oracle_any
 from mlpo.method.metrics import Graded, grade

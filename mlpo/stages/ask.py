@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
 
-from mlpo.agents.ledger import GenerationLedger
-from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params
 from mlpo.evaluation.question import problem_of
+from mlpo.inference.model_pool import Models, ModelShelf
+from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import MLPO_LEADER
 from mlpo.method.answers import agent_answer, think_of
 from mlpo.method.prompts import speaker

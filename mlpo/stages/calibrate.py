@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mlpo.agents.shelf import Models
 from mlpo.calibration import fit_policy
 from mlpo.config import Params
 from mlpo.grading import is_equivalent
+from mlpo.inference.model_pool import Models
 from mlpo.layout import (
     CALIBRATION_METRICS,
     CALIBRATION_PROBLEMS,

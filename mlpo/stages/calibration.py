@@ -6,9 +6,9 @@ from collections import ChainMap
 from contextlib import closing
 from pathlib import Path
 
-from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params
 from mlpo.grading import is_equivalent
+from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.layout import CALIBRATION_PROBLEMS, WORK
 from mlpo.method.metrics import Graded, grade
 from mlpo.stages.clock import StageClock

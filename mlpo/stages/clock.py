@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlpo.agents.ledger import GenerationLedger
+from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import WORK
 from mlpo.store import write_json_atomic
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mlpo.agents.ledger import Usage
 from mlpo.config import Params
+from mlpo.inference.usage import Usage
 from mlpo.layout import TIMINGS
 from mlpo.method.metrics import Graded
 from mlpo.stages.clock import all_timings

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from mlpo.agents.local import LocalModels
-from mlpo.agents.shelf import Models, ModelShelf, TokenCounter
 from mlpo.config import ConfigError, Params
 from mlpo.grading import is_equivalent
+from mlpo.inference.local import LocalModels
+from mlpo.inference.model_pool import Models, ModelShelf, TokenCounter
 from mlpo.layout import (
     DEMONSTRATION_STATISTICS,
     DEMONSTRATIONS,

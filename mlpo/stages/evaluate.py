@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlpo import report
-from mlpo.agents.shelf import Models
 from mlpo.config import Params
+from mlpo.inference.model_pool import Models
 from mlpo.layout import (
     METRICS,
     MLPO_LEADER,

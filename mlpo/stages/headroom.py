@@ -6,9 +6,9 @@ import json
 from functools import partial
 from typing import Any
 
-from mlpo.agents.shelf import Models
 from mlpo.config import Params
 from mlpo.grading import is_equivalent
+from mlpo.inference.model_pool import Models
 from mlpo.layout import CALIBRATION_PROBLEMS, HEADROOM, PROPOSALS, SFT_LEADER
 from mlpo.method.baselines import solo_leader
 from mlpo.method.headroom import headroom, proposal_chances

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from mlpo.agents.backend import Backend
-from mlpo.agents.runner import run_strategies
 from mlpo.config import Params
+from mlpo.inference.backend import Backend
+from mlpo.inference.runner import run_strategies
 from mlpo.method.agreement import with_agreement
 from mlpo.method.answers import Equivalent, agent_answer, is_correct, parse_answer
 from mlpo.method.prompts import AgentPrompt

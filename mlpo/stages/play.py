@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mlpo.agents.runner import stream_strategies
-from mlpo.agents.shelf import ModelShelf
 from mlpo.config import Params
+from mlpo.inference.model_pool import ModelShelf
+from mlpo.inference.runner import stream_strategies
 from mlpo.layout import proposals_of
 from mlpo.stages.entrants import Contest
 from mlpo.store import read_kept

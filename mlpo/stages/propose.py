@@ -9,10 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from mlpo.agents.backend import TransientError
-from mlpo.agents.cached import CHUNK, CachedBackend
-from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params
+from mlpo.inference.backend import TransientError
+from mlpo.inference.cache import CHUNK, CachedBackend
+from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.layout import CALIBRATION_PROBLEMS, PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of, reference_of
 from mlpo.method.rounds import agent_request
 from mlpo.stages.clock import stage_clock

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import ChainMap
 from contextlib import closing
 
-from mlpo.agents.ledger import GenerationLedger
-from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params
 from mlpo.grading import is_equivalent
+from mlpo.inference.model_pool import Models, ModelShelf
+from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import PROBLEMS, TEST_PROBLEMS, WORK, proposals_of
 from mlpo.method.metrics import grade, strategy_metrics
 from mlpo.stages.progress import progress

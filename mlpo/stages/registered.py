@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from mlpo.agents.runner import run_strategies
-from mlpo.agents.shelf import ModelShelf
 from mlpo.config import AgentConfig, ConfigError, Params, RuntimeConfig, parse_params
+from mlpo.inference.model_pool import ModelShelf
+from mlpo.inference.runner import run_strategies
 from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.prompts import AgentPrompt, LookUp, no_passages
 from mlpo.stages.policy import read_policy

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from mlpo.agents.hostile import HostileModels
-from mlpo.agents.local import LocalModels
-from mlpo.agents.shelf import Models
 from mlpo.config import HOSTILE, Params
+from mlpo.inference.hostile_backend import HostileModels
+from mlpo.inference.local import LocalModels
+from mlpo.inference.model_pool import Models
 from mlpo.layout import CALIBRATION_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
 from mlpo.store import read_jsonl
 from mlpo.types import Problem

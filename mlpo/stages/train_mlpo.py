@@ -9,9 +9,9 @@ from contextlib import closing
 from functools import partial
 from typing import Any, NamedTuple
 
-from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params, effective
 from mlpo.grading import is_equivalent
+from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.layout import (
     MLPO_CURVE,
     MLPO_LEADER,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
-from mlpo.agents.served import ServedModels
 from mlpo.config import ServerConfig
+from mlpo.inference.remote_models import ServedModels
 from mlpo.models.embedded import embedded_folder
 from mlpo.models.ends import end_token_ids, named_end_token_ids, turn_end
 from mlpo.models.load import save_leader

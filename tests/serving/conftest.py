@@ -15,8 +15,8 @@ import pytest
 import uvicorn
 from openai import OpenAI
 
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import Params, parse_params
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import MLPO_LEADER
 from mlpo.method.prompts import AgentPrompt, leader_text
 from mlpo.serving.champion import ModelsFor

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlpo.agents.scripted import ScriptedBackend, ScriptedModels
 from mlpo.config import Params, ServeConfig
+from mlpo.inference.scripted import ScriptedBackend, ScriptedModels
 from mlpo.method.prompts import AgentPrompt
 from mlpo.serving.asked import read_question
 from mlpo.serving.champion import Champion, Shelf

@@ -13,8 +13,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, ServeConfig
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.serving import app
 from mlpo.serving.asked import read_question
 from mlpo.serving.events import Event, Words

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, RuntimeConfig, ServeConfig
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.serving.asked import Question, read_question
 from mlpo.serving.champion import open_champion
 from mlpo.stages.entrants import leader_sampling

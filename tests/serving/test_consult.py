@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import Params, ServeConfig, parse_params
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.method.confidence import ConfidenceMap
 from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.prompts import leader_text

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, ServeConfig, parse_params
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.serving.desk import BusyError
 from mlpo.serving.events import Refused
 from mlpo.types import LEADER, Request

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.serving.champion import Champion
 from mlpo.serving.service import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Patience, _follow
 from tests.serving.conftest import reply

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from mlpo.agents.scripted import ScriptedModels
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.types import LEADER, Request
 from tests.serving.conftest import Serve, reply
 

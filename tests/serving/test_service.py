@@ -15,8 +15,8 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.serving.service import service
 from mlpo.tracking.connect import as_global_store, connect
 from mlpo.tracking.registry import model_id_of

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mlpo.agents.backend import failed
-from mlpo.agents.scripted import ScriptedBackend
 from mlpo.config import ConfigError, ServeConfig
+from mlpo.inference.backend import failed
+from mlpo.inference.scripted import ScriptedBackend
 from mlpo.serving.asked import read_question
 from mlpo.serving.events import Done, Event, Proposals, Refused, Words
 from mlpo.serving.ticket import Listeners, Ticket, watched

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import Params, parse_params
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import CALIBRATION_PROBLEMS, PROBLEM_STATISTICS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
 from mlpo.method.rare_words import WordCounts
 from mlpo.method.routing import Routing

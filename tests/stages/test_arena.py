@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from mlpo.agents.ledger import GenerationLedger
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import RIVALS, ConfigError, Params, parse_params
+from mlpo.inference.scripted import ScriptedModels
+from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import (
     METRICS,
     MLPO_LEADER,

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from mlpo.agents.backend import failed
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, RoundsConfig, parse_params
+from mlpo.inference.backend import failed
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import MLPO_LEADER, passages_of
 from mlpo.method.confidence import ConfidenceMap
 from mlpo.method.consult_policy import ConsultPolicy

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import (
     CALIBRATION_METRICS,
     CALIBRATION_PROBLEMS,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import DEMONSTRATION_STATISTICS, DEMONSTRATIONS, SHOT_PROBLEMS, SOLO_ACCURACY, TRAIN_PROBLEMS
 from mlpo.stages import demonstrate, propose
 from mlpo.store import read_jsonl, read_solo_accuracy, write_jsonl_atomic

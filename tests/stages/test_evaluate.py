@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import Params
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import METRICS, MLPO_LEADER, PLOTS, REPORT, SFT_LEADER, TIMINGS, TRANSCRIPTS, WORK
 from mlpo.method.prompts import leader_text
 from mlpo.stages import evaluate, propose, report

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import TEST_PROBLEMS, passages_of
 from mlpo.stages import inspect_proposals, propose
 from mlpo.store import write_jsonl_atomic

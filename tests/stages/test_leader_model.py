@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from mlpo.agents.ledger import GenerationLedger
-from mlpo.agents.local import LocalModels
-from mlpo.agents.runner import run_strategies
-from mlpo.agents.shelf import ModelShelf
 from mlpo.config import ConfigError, Params, RuntimeConfig, parse_params
 from mlpo.evaluation.question import problem_of
+from mlpo.inference.local import LocalModels
+from mlpo.inference.model_pool import ModelShelf
+from mlpo.inference.runner import run_strategies
+from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import MLPO_LEADER
 from mlpo.method.baselines import solo_leader
 from mlpo.method.prompts import LEADER_SYSTEM

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlpo.agents.scripted import ScriptedBackend
 from mlpo.config import Params, parse_params
+from mlpo.inference.scripted import ScriptedBackend
 from mlpo.method.prompts import AgentPrompt, leader_text
 from mlpo.method.rounds import agent_request
 from mlpo.stages.next_round import NextRound

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from mlpo.agents.ledger import GenerationLedger
-from mlpo.agents.runner import run_strategies
-from mlpo.agents.scripted import ScriptedBackend, ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
+from mlpo.inference.runner import run_strategies
+from mlpo.inference.scripted import ScriptedBackend, ScriptedModels
+from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import CONSULT_POLICY, MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, TRANSCRIPTS, transcripts_of
 from mlpo.method.confidence import ConfidenceMap
 from mlpo.method.consult_policy import ConsultPolicy

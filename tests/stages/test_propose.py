@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from mlpo.agents import cached
-from mlpo.agents.backend import TransientError, failed
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
+from mlpo.inference import cache as cached
+from mlpo.inference.backend import TransientError, failed
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import CALIBRATION_PROBLEMS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of
 from mlpo.method.baselines import single_agent
 from mlpo.stages import propose
@@ -191,7 +191,7 @@ import resource, sys
 from pathlib import Path
 from mlpo.config import parse_params
 from mlpo.stages import propose
-from mlpo.agents.scripted import ScriptedModels
+from mlpo.inference.scripted import ScriptedModels
 import mlflow, sqlalchemy  # part of the import baseline
 
 def peak():  # MB; of this process alone, Linux counts in KB

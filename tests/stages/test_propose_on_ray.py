@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mlpo.agents import cached
 from mlpo.config import parse_params
+from mlpo.inference import cache as cached
 from mlpo.layout import WORK, proposals_of
 from mlpo.stages import propose
 from mlpo.store import read_kept

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import MLPO_LEADER, SHOT_PROBLEMS, TEST_PROBLEMS
 from mlpo.method.prompts import AgentPrompt, leader_text
 from mlpo.stages import reevaluate

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.benchmarks import basics
 from mlpo.config import ConfigError, Params, parse_params
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import passages_of, proposals_of, reference_of
 from mlpo.method.dealing import part_of
 from mlpo.stages import propose, reference

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from mlpo.agents.ledger import GenerationLedger
-from mlpo.agents.scripted import ScriptedModels
-from mlpo.agents.shelf import ModelShelf
 from mlpo.config import ConfigError, RuntimeConfig, parse_params
 from mlpo.evaluation.question import problem_of
+from mlpo.inference.model_pool import ModelShelf
+from mlpo.inference.scripted import ScriptedModels
+from mlpo.inference.usage import GenerationLedger
 from mlpo.method.confidence import ConfidenceMap
 from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.prompts import leader_text

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mlpo.agents.ledger import GenerationLedger
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
+from mlpo.inference.scripted import ScriptedModels
+from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import MLPO_LEADER, ROUTING, SFT_LEADER, passages_of
 from mlpo.method.prompts import leader_text
 from mlpo.method.rare_words import WordCounts

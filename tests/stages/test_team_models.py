@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mlpo.agents.local import LocalModels
 from mlpo.config import HOSTILE, Params, parse_params
+from mlpo.inference.local import LocalModels
 from mlpo.layout import CALIBRATION_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, proposals_of
 from mlpo.method.answers import agent_answer, is_correct
 from mlpo.stages import propose

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import HOSTILE, Params, parse_params
 from mlpo.grading import is_equivalent
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import (
     CALIBRATION_PROBLEMS,
     DEMONSTRATIONS,

@@ -20,9 +20,9 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, Params, parse_params
 from mlpo.grading import is_equivalent
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import MLPO_CURVE, MLPO_LEADER, MLPO_TUPLES, ROLLOUTS, SFT_LEADER, SOLO_ACCURACY, TRAIN_PROBLEMS, WORK
 from mlpo.method.prompts import leader_messages, solo_messages
 from mlpo.models.identity import weights_digest

@@ -16,12 +16,12 @@ import psutil
 import pytest
 from transformers import AutoTokenizer
 
-from mlpo.agents.backend import Backend
-from mlpo.agents.local import LocalModels
-from mlpo.agents.served import ServedModels
-from mlpo.agents.vllm import PROGRAM, VllmBackend
 from mlpo.config import Params, RuntimeConfig, ServerConfig
 from mlpo.evaluation.question import problem_of
+from mlpo.inference.backend import Backend
+from mlpo.inference.local import LocalModels
+from mlpo.inference.remote_models import ServedModels
+from mlpo.inference.vllm_server import PROGRAM, VllmBackend
 from mlpo.layout import MLPO_LEADER
 from mlpo.method.prompts import LEADER_SYSTEM, solo_messages
 from mlpo.models.load import load_model, save_leader

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from mlpo.agents.backend import Backend, DeadModelError, OnAnswer, failed
 from mlpo.config import ConfigError
+from mlpo.inference.backend import Backend, DeadModelError, OnAnswer, failed
 from mlpo.types import Completion, Request
 
 REST_SECONDS = 30.0

@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mlpo.agents.backend import DeadModelError
-from mlpo.agents.served import ServedModels
-from mlpo.agents.vllm import VllmBackend, vllm_command
 from mlpo.config import ConfigError, ServerConfig
+from mlpo.inference.backend import DeadModelError
+from mlpo.inference.remote_models import ServedModels
+from mlpo.inference.vllm_server import VllmBackend, vllm_command
 from mlpo.types import Message, Request, Sampling
 
 SCRIPTED = Path(__file__).with_name("chat_server.py")
@@ -70,7 +70,7 @@ def test_it_answers_and_leaves_nothing_behind(bin_folder: Path, monkeypatch: pyt
 
 PARENT = """
 import sys, time
-from mlpo.agents.vllm import VllmBackend
+from mlpo.inference.vllm_server import VllmBackend
 from tests.agents.test_vllm import CONFIG
 print(VllmBackend("tiny", "some/folder", None, CONFIG)._process.pid, flush=True)
 time.sleep(1000)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from transformers import AutoTokenizer
 
-from mlpo.agents.backend import Backend, OnAnswer, OnText
 from mlpo.config import ConfigError, RuntimeConfig
+from mlpo.inference.backend import Backend, OnAnswer, OnText
 from mlpo.models.embedded import model_source
 from mlpo.models.identity import Quantization, model_identity
 from mlpo.models.load import LoadedModel, load_model

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from mlpo.agents.backend import Backend, OnAnswer, OnText
+from mlpo.inference.backend import Backend, OnAnswer, OnText
 from mlpo.types import Completion, Message, Request
 
 

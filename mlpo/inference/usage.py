@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 
-from mlpo.agents.backend import Backend, OnAnswer
+from mlpo.inference.backend import Backend, OnAnswer
 from mlpo.types import Completion, Request
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from mlpo.agents.backend import Backend
+from mlpo.inference.backend import Backend
 from mlpo.types import Completion, Request, StrategyRun, Transcript
 
 WINDOW = 4096

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import httpx
 
-from mlpo.agents.backend import DeadModelError, OnAnswer, TransientError
 from mlpo.agents.keeper import kept
-from mlpo.agents.server import ServerBackend
 from mlpo.config import ConfigError, ServerConfig
+from mlpo.inference.backend import DeadModelError, OnAnswer, TransientError
+from mlpo.inference.openai_client import ServerBackend
 from mlpo.layout import WORK
 from mlpo.types import Completion, Request
 

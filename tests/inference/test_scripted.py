@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlpo.agents.scripted import ScriptedBackend
+from mlpo.inference.scripted import ScriptedBackend
 from mlpo.types import Message, Request, Sampling
 
 

@@ -9,10 +9,10 @@ from threading import Barrier, Event
 
 import pytest
 
-from mlpo.agents import cached
-from mlpo.agents.backend import AllRefusedError, Backend, DeferredBackend, OnAnswer, TransientError, failed
-from mlpo.agents.cached import CachedBackend
-from mlpo.agents.scripted import ScriptedBackend
+from mlpo.inference import cache as cached
+from mlpo.inference.backend import AllRefusedError, Backend, DeferredBackend, OnAnswer, TransientError, failed
+from mlpo.inference.cache import CachedBackend
+from mlpo.inference.scripted import ScriptedBackend
 from mlpo.store import CompletionStore, request_key
 from mlpo.types import Completion, Message, Passage, Request, Sampling
 

@@ -15,10 +15,10 @@ from dataclasses import replace
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
 
-from mlpo.agents.backend import AllRefusedError, DeadModelError, OnAnswer, failed
-from mlpo.agents.chat import ForbiddenError, RefusedError, Reply, body_of, read_reply
-from mlpo.agents.urls import TroubleError, UrlPool
 from mlpo.config import ConfigError, ServerConfig
+from mlpo.inference.backend import AllRefusedError, DeadModelError, OnAnswer, failed
+from mlpo.inference.load_balancer import TroubleError, UrlPool
+from mlpo.inference.openai_protocol import ForbiddenError, RefusedError, Reply, body_of, read_reply
 from mlpo.types import Completion, Request
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0

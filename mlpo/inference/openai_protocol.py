@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import httpx
 from pydantic import BaseModel, BeforeValidator, Field, NonNegativeInt, ValidationError
 
-from mlpo.agents.urls import TroubleError
 from mlpo.config import ConfigError
+from mlpo.inference.load_balancer import TroubleError
 from mlpo.models.template import defused
 from mlpo.types import ENTROPY_PLACES, FinishReason, Request
 

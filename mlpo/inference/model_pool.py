@@ -6,12 +6,12 @@ from collections.abc import Callable, MutableMapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from mlpo.agents.backend import Backend, DeadModelError, DeferredBackend
-from mlpo.agents.cached import CachedBackend
-from mlpo.agents.cluster import RayModels
-from mlpo.agents.ledger import GenerationLedger, MeteredBackend
-from mlpo.agents.served import ServedModels
 from mlpo.config import RayConfig, ServerConfig, digest
+from mlpo.inference.backend import Backend, DeadModelError, DeferredBackend
+from mlpo.inference.cache import CachedBackend
+from mlpo.inference.ray_backend import RayModels
+from mlpo.inference.remote_models import ServedModels
+from mlpo.inference.usage import GenerationLedger, MeteredBackend
 from mlpo.models.identity import Quantization
 from mlpo.types import LEADER, Completion, Message, Request
 

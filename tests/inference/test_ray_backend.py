@@ -12,12 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mlpo.agents import cached
-from mlpo.agents.backend import Backend, DeferredBackend, TransientError
-from mlpo.agents.cached import CachedBackend
-from mlpo.agents.cluster import RayModels, _get
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import ConfigError, RayConfig
+from mlpo.inference import cache as cached
+from mlpo.inference.backend import Backend, DeferredBackend, TransientError
+from mlpo.inference.cache import CachedBackend
+from mlpo.inference.ray_backend import RayModels, _get
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.store import CompletionStore, request_key
 from mlpo.types import Completion, Message, Request, Sampling
 

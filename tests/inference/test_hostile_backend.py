@@ -8,10 +8,10 @@ from functools import partial
 import pytest
 from ray import cloudpickle
 
-from mlpo.agents.hostile import HostileModels
-from mlpo.agents.local import LocalModels
-from mlpo.agents.scripted import ScriptedModels
 from mlpo.config import HOSTILE, ConfigError, RuntimeConfig
+from mlpo.inference.hostile_backend import HostileModels
+from mlpo.inference.local import LocalModels
+from mlpo.inference.scripted import ScriptedModels
 from mlpo.stages import team_models
 from mlpo.types import Message, Problem, Request, Sampling
 

@@ -6,10 +6,10 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from mlpo.agents.backend import Backend
-from mlpo.agents.server import ServerBackend
-from mlpo.agents.vllm import VllmBackend
 from mlpo.config import ConfigError, ServerConfig, check_urls, digest
+from mlpo.inference.backend import Backend
+from mlpo.inference.openai_client import ServerBackend
+from mlpo.inference.vllm_server import VllmBackend
 from mlpo.models.embedded import model_source
 from mlpo.models.ends import named_end_token_ids
 from mlpo.models.identity import model_identity

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from mlpo.agents.backend import Backend
-from mlpo.agents.ledger import GenerationLedger
-from mlpo.agents.local import LocalModels
-from mlpo.agents.scripted import ScriptedBackend, ScriptedModels
-from mlpo.agents.shelf import ModelShelf
 from mlpo.config import ConfigError, RuntimeConfig
+from mlpo.inference.backend import Backend
+from mlpo.inference.local import LocalModels
+from mlpo.inference.model_pool import ModelShelf
+from mlpo.inference.scripted import ScriptedBackend, ScriptedModels
+from mlpo.inference.usage import GenerationLedger
 from mlpo.types import Completion, Message, Request, Sampling
 
 REQUEST = Request("p", "geo", (Message("user", "hi"),), Sampling(), seed=0)

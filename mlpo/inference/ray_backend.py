@@ -13,8 +13,8 @@ from math import ceil
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mlpo.agents.backend import Backend, OnAnswer, TransientError
 from mlpo.config import ConfigError, RayConfig
+from mlpo.inference.backend import Backend, OnAnswer, TransientError
 from mlpo.types import Completion, Request
 
 if TYPE_CHECKING:

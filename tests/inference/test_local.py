@@ -10,8 +10,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mlpo.agents.local import LocalBackend
 from mlpo.config import ConfigError
+from mlpo.inference.local import LocalBackend
 from mlpo.models.load import LoadedModel, load_model, save_model
 from mlpo.models.template import render
 from mlpo.types import Message, Request, Sampling

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mlpo.agents.backend import AllRefusedError, DeadModelError
-from mlpo.agents.scripted import ScriptedBackend
-from mlpo.agents.sparing import REST_SECONDS, SparingBackend
+from mlpo.inference.backend import AllRefusedError, DeadModelError
+from mlpo.inference.circuit_breaker import REST_SECONDS, SparingBackend
+from mlpo.inference.scripted import ScriptedBackend
 from mlpo.types import Message, Request, Sampling
 
 REQUEST = Request("p", "judge", (Message("user", "?"),), Sampling(), 0)

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from mlpo.agents.cached import CachedBackend
-from mlpo.agents.ledger import GenerationLedger, MeteredBackend
-from mlpo.agents.scripted import ScriptedBackend
+from mlpo.inference.cache import CachedBackend
+from mlpo.inference.scripted import ScriptedBackend
+from mlpo.inference.usage import GenerationLedger, MeteredBackend
 from mlpo.types import Completion, Message, Request, Sampling
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from mlpo.agents.backend import AllRefusedError, Backend, DeadModelError, OnAnswer, failed
+from mlpo.inference.backend import AllRefusedError, Backend, DeadModelError, OnAnswer, failed
 from mlpo.types import Completion, Request
 
 CHUNK = 256

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpo.agents.backend import failed
-from mlpo.agents.ledger import GenerationLedger, MeteredBackend
-from mlpo.agents.runner import Lockstep, run_strategies, stream_strategies
-from mlpo.agents.scripted import ScriptedBackend
+from mlpo.inference.backend import failed
+from mlpo.inference.runner import Lockstep, run_strategies, stream_strategies
+from mlpo.inference.scripted import ScriptedBackend
+from mlpo.inference.usage import GenerationLedger, MeteredBackend
 from mlpo.types import Completion, Message, Request, Round, Sampling, StrategyRun, Transcript
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
-from mlpo.agents.backend import Backend, OnAnswer
-from mlpo.agents.shelf import Models, Source, TokenCounter
 from mlpo.config import HOSTILE, ConfigError
+from mlpo.inference.backend import Backend, OnAnswer
+from mlpo.inference.model_pool import Models, Source, TokenCounter
 from mlpo.method.hostile import HostileClaims
 from mlpo.models.identity import Quantization
 from mlpo.types import Completion, Problem, Request

@@ -1,1 +1,0 @@
-"""Who answers requests: models in this process, scripts, kept completions, and the runner that advances strategies."""
