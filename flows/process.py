@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from mlpo.agents.keeper import end_group, kept
+from mlpo.processes.process_group import end_group, kept
 
 GRACE_SECONDS = 15
 """From SIGTERM to SIGKILL: time for a stage to close its MLflow run and its files. A worker grants its flows 30 s."""

@@ -56,7 +56,7 @@ def run(
     from mlpo.config import ConfigError, load_params, parse_params, raw_params
     from mlpo.layout import PARAMS
     from mlpo.overrides import merge, parse_assignments
-    from mlpo.session import run_in_session
+    from mlpo.processes.session import run_in_session
 
     if memory_gb and not dry_run:
         raise ConfigError("--memory-gb is for --dry-run; leave it out, or put --dry-run in")

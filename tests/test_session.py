@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpo.session import run_in_session
+from mlpo.processes.session import run_in_session
 
 ROOT = Path(__file__).parents[1]
 LEADS_ITS_SESSION = "import os; raise SystemExit(75 if os.getsid(0) == os.getpid() else 1)"
@@ -36,7 +36,7 @@ def test_the_programs_exit_code_is_returned_and_handlers_are_put_back() -> None:
 )
 def test_a_signal_is_passed_on(sent: signal.Signals, received: signal.Signals) -> None:
     inner = [sys.executable, "-c", TELLS_WHAT_IT_GOT]
-    code = f"import sys; from mlpo.session import run_in_session; sys.exit(run_in_session({inner!r}))"
+    code = f"import sys; from mlpo.processes.session import run_in_session; sys.exit(run_in_session({inner!r}))"
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True
     ) as outer:

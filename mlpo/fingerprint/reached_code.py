@@ -21,12 +21,12 @@ BOOKKEEPING: Mapping[str, str] = {
     "mlpo.stages.progress": "it shows how far a stage is",
     "mlpo.inference.usage": "it counts tokens and seconds of what was asked",
     "mlpo.inference.ray_backend": "where a request is computed; Ray's workers run the same backend",
-    "mlpo.agents.keeper": "it ends processes",
+    "mlpo.processes.process_group": "it ends processes",
     "mlpo.inference.load_balancer": "which of several equal servers is asked",
     "mlpo.inference.circuit_breaker": "whether a server that is down is asked again at once",
     "mlpo.tracking.runs": "it records a run",
     "mlpo.tracking.traces": "it records transcripts",
-    "mlpo.session": "it ends processes",
+    "mlpo.processes.session": "it ends processes",
 }
 """Modules that decide no byte of a result, with why; whatever they alone import counts no more than they do."""
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import httpx
 
-from mlpo.agents.keeper import kept
 from mlpo.config import ConfigError, ServerConfig
 from mlpo.inference.backend import DeadModelError, OnAnswer, TransientError
 from mlpo.inference.openai_client import ServerBackend
 from mlpo.layout import WORK
+from mlpo.processes.process_group import kept
 from mlpo.types import Completion, Request
 
 PROGRAM = "MLPO_VLLM"

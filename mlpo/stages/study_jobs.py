@@ -12,8 +12,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import IO
 
-from mlpo.agents.keeper import kept
 from mlpo.config import ConfigError
+from mlpo.processes.process_group import kept
 from mlpo.stages.study_folders import StudyFolders
 from mlpo.stages.study_plan import EVALUATE, Run, RunId, Step, StepId, StudyPlan
 from mlpo.stages.study_progress import StudyProgress

@@ -18,8 +18,8 @@ from prefect.states import Failed
 from flows.failure import _advice
 from flows.process import _lines
 from flows.stage import Outcome, Share, StageFailedError, is_transient, repro, run_stage
-from mlpo.agents.keeper import end_group
 from mlpo.exit_codes import TRANSIENT, USER_MISTAKE
+from mlpo.processes.process_group import end_group
 from tests.flows.conftest import ROOT, MakeCheckout, eventually
 
 

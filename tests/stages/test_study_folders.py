@@ -9,8 +9,8 @@ from threading import Timer
 
 import pytest
 
-from mlpo.checkout import code_digest
 from mlpo.config import ConfigError
+from mlpo.processes.worktree import code_digest
 from mlpo.stages import study_folders
 from mlpo.stages.study_folders import RECORDS, Record, StudyFolders, take_over
 from mlpo.stages.study_plan import Run, plan_study

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from mlpo.checkout import checkout_for, code_digest
 from mlpo.config import ConfigError, digest
+from mlpo.processes.worktree import checkout_for, code_digest
 
 ROOT = Path(__file__).parents[1]
 
