@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.contender import Work, our_model, random_tokens, their_model, timed
 from benchmarks.shape import Shape
-from mlpo.models.sample import Draw, sample_tokens
+from mlpo.models.generate import Draw, sample_tokens
 from mlpo.types import Sampling
 
 TRAIN = False

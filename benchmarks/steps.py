@@ -17,8 +17,8 @@ from benchmarks.contender import Work, our_model, random_tokens, synchronise, th
 from benchmarks.shape import MICRO_BATCH_TOKENS, Shape
 from mlpo.config import RuntimeConfig, TrainMlpoConfig
 from mlpo.method.rewards import RewardParts
+from mlpo.models.chat_template import render
 from mlpo.models.load import LoadedModel
-from mlpo.models.template import render
 from mlpo.training.machine import quiet_libraries
 from mlpo.training.mlpo import MlpoTrainer
 from mlpo.training.plan import TrainingPrompt

@@ -13,7 +13,7 @@ from benchmarks.contender import Work, our_model, random_tokens, their_model, ti
 from benchmarks.shape import MICRO_BATCH_TOKENS, Shape
 from mlpo.config import TrainMlpoConfig
 from mlpo.method.objective import group_advantages
-from mlpo.models.sample import Drawn
+from mlpo.models.generate import Drawn
 from mlpo.training.plan import TrainingPrompt
 from mlpo.training.rollouts import RolloutGroup
 from mlpo.training.update import make_parts, part_loss

@@ -10,11 +10,11 @@ from transformers import AutoTokenizer
 
 from mlpo.config import ConfigError, RuntimeConfig
 from mlpo.inference.backend import Backend, OnAnswer, OnText
+from mlpo.models.chat_template import render
 from mlpo.models.embedded import model_source
+from mlpo.models.generate import Draw, Drawn, sample_tokens
 from mlpo.models.identity import Quantization, model_identity
 from mlpo.models.load import LoadedModel, load_model
-from mlpo.models.sample import Draw, Drawn, sample_tokens
-from mlpo.models.template import render
 from mlpo.types import Completion, Message, Request
 
 

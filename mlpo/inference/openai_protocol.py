@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, Field, NonNegativeInt, Validati
 
 from mlpo.config import ConfigError
 from mlpo.inference.load_balancer import TroubleError
-from mlpo.models.template import defused
+from mlpo.models.chat_template import defused
 from mlpo.types import ENTROPY_PLACES, FinishReason, Request
 
 MAY_PASS = frozenset({408, 409, 425, 429})

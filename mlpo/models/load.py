@@ -23,11 +23,11 @@ from transformers.utils import logging as transformers_logging
 
 from mlpo.config import ConfigError
 from mlpo.models.attention import GROUPED_ATTENTION
+from mlpo.models.chat_template import as_read
 from mlpo.models.embedded import model_source
 from mlpo.models.ends import name_turn_end
 from mlpo.models.identity import Quantization, model_identity
 from mlpo.models.system import bring_system
-from mlpo.models.template import as_read
 
 DtypeName = Literal["auto", "float32", "bfloat16"]
 

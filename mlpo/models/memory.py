@@ -29,10 +29,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlpo.models.generate import CHOOSE_ROWS
 from mlpo.models.identity import Quantization
-from mlpo.models.read import PASS_TOKENS
-from mlpo.models.sample import CHOOSE_ROWS
-from mlpo.models.shape import ModelShape
+from mlpo.models.model_info import ModelShape
+from mlpo.models.prefill import PASS_TOKENS
 
 FLOAT32, BFLOAT16 = 4, 2
 ENGINE_PASS_TOKENS = 4096

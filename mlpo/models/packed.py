@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from mlpo.models.attention import layer_masks
-from mlpo.models.head import predictions_at
+from mlpo.models.lm_head import predictions_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mlpo.config import HOSTILE, AgentConfig, LeaderConfig, Params
-from mlpo.models.shape import model_shape
+from mlpo.models.model_info import model_shape
 from mlpo.stages.questions import Questions, read_questions, tokens_of
 from mlpo.stages.stage_plans import ModelPlan, Planner, StagePlan
 from mlpo.training.engine import why_not_vllm

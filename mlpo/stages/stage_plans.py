@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from mlpo.config import AgentConfig, LeaderConfig, Params
 from mlpo.method.prompts import LEADER_SYSTEM, NOTE
 from mlpo.models.memory import BFLOAT16, FLOAT32, Memory, sampling_memory, training_memory
-from mlpo.models.shape import ModelShape
+from mlpo.models.model_info import ModelShape
 from mlpo.stages.demonstrate import MAX_OWN_SHOTS
 from mlpo.stages.questions import Questions, tokens_of
 from mlpo.stages.routing import has_documents

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from mlpo.config import ConfigError
+from mlpo.models.chat_template import render
 from mlpo.models.ends import turn_end
-from mlpo.models.template import render
 from mlpo.types import Demonstration, Message
 
 IGNORED = -100

@@ -14,13 +14,13 @@ import torch
 from accelerate.utils import patch_environment
 
 from mlpo.config import ConfigError, RuntimeConfig
-from mlpo.models.adapters import plain_weights
+from mlpo.models.chat_template import render
 from mlpo.models.ends import end_token_ids
+from mlpo.models.generate import MAX_ROWS, Draw, Drawn
+from mlpo.models.lora import plain_weights
 from mlpo.models.memory import ENGINE_PASS_TOKENS, key_bytes
+from mlpo.models.model_info import model_shape
 from mlpo.models.packed import Group, pack, packed_logprobs
-from mlpo.models.sample import MAX_ROWS, Draw, Drawn
-from mlpo.models.shape import model_shape
-from mlpo.models.template import render
 from mlpo.training.machine import naming_the_budget
 from mlpo.training.weights import WholeWeights
 from mlpo.types import Message

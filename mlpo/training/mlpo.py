@@ -21,9 +21,9 @@ from trl import GRPOConfig, GRPOTrainer
 
 from mlpo.config import RuntimeConfig, TrainMlpoConfig
 from mlpo.method.objective import carries_signal, group_advantages
-from mlpo.models.adapters import choose_trained
+from mlpo.models.chat_template import render
 from mlpo.models.load import LoadedModel
-from mlpo.models.template import render
+from mlpo.models.lora import choose_trained
 from mlpo.training.checkpoints import SmallCheckpoints
 from mlpo.training.guards import Guards, TrainingStopped
 from mlpo.training.journal import MLPO_COLUMNS, Log, curve_row, log_nothing, rollout_rows

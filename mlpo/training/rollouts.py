@@ -16,8 +16,8 @@ from torch import Tensor
 from mlpo.method.answers import parse_answer
 from mlpo.method.rewards import RewardParts
 from mlpo.method.seeds import derive_seed
-from mlpo.models.sample import Draw, Drawn
-from mlpo.models.template import render
+from mlpo.models.chat_template import render
+from mlpo.models.generate import Draw, Drawn
 from mlpo.training.plan import TrainingPrompt
 from mlpo.training.ranks import ALONE, Ranks
 from mlpo.training.sampler import Sampler

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from transformers import PreTrainedTokenizerBase
 
-from mlpo.models.sample import Draw, Drawn
+from mlpo.models.generate import Draw, Drawn
 
 
 class Sampler(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlpo.config import RuntimeConfig, TrainMlpoConfig
-from mlpo.models.sample import Draw, Drawn, sample_tokens
+from mlpo.models.generate import Draw, Drawn, sample_tokens
 from mlpo.training.engine import VllmSampler
 from mlpo.training.machine import naming_the_budget
 from mlpo.training.sampler import Sampler

@@ -21,9 +21,9 @@ from trl import SFTConfig, SFTTrainer
 
 from mlpo.config import ConfigError, RuntimeConfig, TrainSftConfig
 from mlpo.method.seeds import derive_seed
-from mlpo.models.adapters import choose_trained
-from mlpo.models.head import predictions_at
+from mlpo.models.lm_head import predictions_at
 from mlpo.models.load import LoadedModel
+from mlpo.models.lora import choose_trained
 from mlpo.training.checkpoints import SmallCheckpoints
 from mlpo.training.encode import IGNORED, EncodedDemonstration, check_context, encode_demonstration
 from mlpo.training.journal import SFT_COLUMNS, Log, curve_row, log_nothing

@@ -19,7 +19,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers import PreTrainedModel
 
-from mlpo.models.head import GATHERING, read_at
+from mlpo.models.lm_head import GATHERING, read_at
 from mlpo.models.load import LoadedModel, decoder
 from mlpo.training.ranks import Ranks
 from mlpo.training.weights import K, P, WholeWeights, remade

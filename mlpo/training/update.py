@@ -12,8 +12,8 @@ from transformers import PreTrainedModel
 
 from mlpo.config import ConfigError, TrainMlpoConfig
 from mlpo.method.objective import PolicyLoss, carries_signal, group_advantages, policy_loss
+from mlpo.models.generate import Drawn
 from mlpo.models.packed import Group, PackedBatch, pack, packed_logprobs
-from mlpo.models.sample import Drawn
 from mlpo.training.rollouts import RolloutGroup
 
 

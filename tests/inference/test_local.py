@@ -12,8 +12,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mlpo.config import ConfigError
 from mlpo.inference.local import LocalBackend
+from mlpo.models.chat_template import render
 from mlpo.models.load import LoadedModel, load_model, save_model
-from mlpo.models.template import render
 from mlpo.types import Message, Request, Sampling
 
 WORDS = ["<unk>", "<end>", "<user>", "<model>", *"abcdefghijklmnopqrstuvwxyz", "?", "lima", "quito", "bern"]

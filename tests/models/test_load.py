@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from mlpo.config import ConfigError
+from mlpo.models.chat_template import render
+from mlpo.models.generate import Draw, sample_tokens
 from mlpo.models.identity import Quantization
 from mlpo.models.load import load_model, quantised_on
-from mlpo.models.sample import Draw, sample_tokens
-from mlpo.models.template import render
 from mlpo.types import Message, Sampling
 from tests.training.conftest import tiny_folder  # noqa: F401 - a fixture
 

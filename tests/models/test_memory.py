@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from mlpo.models.keys import KeyStore
+from mlpo.models.kv_cache import KeyStore
 from mlpo.models.load import load_model
 from mlpo.models.memory import sampling_memory, training_memory
+from mlpo.models.model_info import ModelShape, model_shape
 from mlpo.models.packed import Group, pack, packed_logprobs
-from mlpo.models.shape import ModelShape, model_shape
 from tests.training.conftest import tiny_folder  # noqa: F401 - a fixture
 
 

@@ -9,9 +9,9 @@ import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from mlpo.method.prompts import LEADER_SYSTEM, solo_messages
+from mlpo.models.chat_template import render
 from mlpo.models.load import save_leader
 from mlpo.models.system import bring_system, has_system_role, with_system
-from mlpo.models.template import render
 from mlpo.types import Message, Problem
 from tests.models.families import FAMILIES, Family, leader_of, tokenizer_of
 

@@ -24,8 +24,8 @@ from mlpo.inference.remote_models import ServedModels
 from mlpo.inference.vllm_server import PROGRAM, VllmBackend
 from mlpo.layout import MLPO_LEADER
 from mlpo.method.prompts import LEADER_SYSTEM, solo_messages
+from mlpo.models.chat_template import render
 from mlpo.models.load import load_model, save_leader
-from mlpo.models.template import render
 from mlpo.stages import export
 from mlpo.stages.register import LEADER_MODEL
 from mlpo.tracking.register import register_leader

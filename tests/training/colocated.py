@@ -22,12 +22,12 @@ import torch
 import vllm  # noqa: F401 - for the forks
 
 from mlpo.config import ConfigError, LoraConfig
-from mlpo.models.adapters import choose_trained
+from mlpo.models.chat_template import render
 from mlpo.models.ends import end_token_ids
+from mlpo.models.generate import Draw, Drawn
 from mlpo.models.load import LoadedModel, load_model
+from mlpo.models.lora import choose_trained
 from mlpo.models.packed import Group, pack, packed_logprobs
-from mlpo.models.sample import Draw, Drawn
-from mlpo.models.template import render
 from mlpo.training.engine import ENVIRONMENT, VllmSampler
 from mlpo.training.ranks import ALONE
 from mlpo.training.samplers import OwnSampler

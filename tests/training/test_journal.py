@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mlpo.method.rewards import RewardParts
-from mlpo.models.sample import Drawn
+from mlpo.models.generate import Drawn
 from mlpo.training.journal import MLPO_COLUMNS, Journal, curve_row, rollout_rows, write_curve, write_rollouts
 from mlpo.training.plan import TrainingPrompt
 from mlpo.training.rollouts import RolloutGroup

@@ -14,10 +14,10 @@ import torch
 from mlpo.config import RuntimeConfig, TrainMlpoConfig
 from mlpo.method.rewards import RewardParts
 from mlpo.method.seeds import derive_seed
+from mlpo.models.chat_template import render
+from mlpo.models.generate import Draw, Drawn
 from mlpo.models.load import LoadedModel
 from mlpo.models.packed import Group, pack, packed_logprobs
-from mlpo.models.sample import Draw, Drawn
-from mlpo.models.template import render
 from mlpo.training import mlpo
 from mlpo.training.engine import why_not_vllm
 from mlpo.training.mlpo import train_mlpo

@@ -7,7 +7,7 @@ import torch
 
 from mlpo.config import ConfigError, TrainMlpoConfig
 from mlpo.method.rewards import RewardParts
-from mlpo.models.sample import Drawn
+from mlpo.models.generate import Drawn
 from mlpo.training.plan import TrainingPrompt
 from mlpo.training.rollouts import RolloutGroup, reward_totals, rollout_metrics
 from mlpo.training.update import check_prompt_lengths, make_parts

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache
 
 from mlpo.models.attention import layer_masks
-from mlpo.models.keys import KeyStore
+from mlpo.models.kv_cache import KeyStore
 from mlpo.models.load import LoadedModel
 
 CPU_PASS_TOKENS = 512

@@ -11,9 +11,9 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from mlpo.config import ConfigError
+from mlpo.models.chat_template import defused, render
 from mlpo.models.embedded import embedded_folder
 from mlpo.models.load import load_model
-from mlpo.models.template import defused, render
 from mlpo.types import Message
 from tests.training.conftest import tiny_folder  # noqa: F401 - a fixture
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from mlpo.models.head import predictions
+from mlpo.models.lm_head import predictions
 from mlpo.models.load import LoadedModel
 
 

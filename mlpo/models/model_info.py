@@ -14,8 +14,8 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
 from mlpo.config import LoraConfig
-from mlpo.models.adapters import choose_trained
 from mlpo.models.embedded import EMBEDDED
+from mlpo.models.lora import choose_trained
 
 
 class _Known(NamedTuple):

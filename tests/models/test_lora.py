@@ -11,8 +11,8 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from mlpo.config import ConfigError, LoraConfig
-from mlpo.models.adapters import Adapters, choose_trained, plain_weights
 from mlpo.models.load import LoadedModel
+from mlpo.models.lora import Adapters, choose_trained, plain_weights
 from mlpo.models.packed import pack, packed_logprobs
 from tests.models.test_packed import GROUPS
 

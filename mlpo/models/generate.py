@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 from mlpo.models.attention import SharedKeys, layer_masks
-from mlpo.models.choose import choose_tokens, entropies_of
 from mlpo.models.ends import end_token_ids
-from mlpo.models.head import predictions
-from mlpo.models.keys import KeyStore, fill_holes
+from mlpo.models.kv_cache import KeyStore, fill_holes
+from mlpo.models.lm_head import predictions
 from mlpo.models.load import LoadedModel
-from mlpo.models.read import ReadPrompts, hidden_states
+from mlpo.models.prefill import ReadPrompts, hidden_states
+from mlpo.models.sampling import choose_tokens, entropies_of
 from mlpo.types import ENTROPY_PLACES, Sampling
 
 MIN_SHARED_PREFIX = 8

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mlpo.config import ConfigError, LoraConfig
-from mlpo.models.adapters import choose_trained
 from mlpo.models.load import load_model
-from mlpo.models.shape import KNOWN, model_shape, size_in
+from mlpo.models.lora import choose_trained
+from mlpo.models.model_info import KNOWN, model_shape, size_in
 from tests.training.conftest import tiny_folder  # noqa: F401 - a fixture
 
 PUBLISHED = {

@@ -10,10 +10,10 @@ from itertools import pairwise
 import pytest
 import torch
 
-from mlpo.models import read
-from mlpo.models.choose import choose_tokens, entropies_of
+from mlpo.models import prefill as read
+from mlpo.models.generate import MIN_SHARED_PREFIX, Draw, sample_tokens
 from mlpo.models.load import LoadedModel
-from mlpo.models.sample import MIN_SHARED_PREFIX, Draw, sample_tokens
+from mlpo.models.sampling import choose_tokens, entropies_of
 from mlpo.types import Sampling
 
 GREEDY = Sampling(temperature=0.0, max_tokens=12)
