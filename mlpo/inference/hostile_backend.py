@@ -1,4 +1,4 @@
-"""The model `hostile`: no model, but an agent that always argues for a wrong answer (mlpo/method/hostile.py)."""
+"""The model `hostile`: no model, but an agent that always argues for a wrong answer (mlpo/method/strategies/hostile_prompts.py)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 from mlpo.config import HOSTILE, ConfigError
 from mlpo.inference.backend import Backend, OnAnswer
 from mlpo.inference.model_pool import Models, Source, TokenCounter
-from mlpo.method.hostile import HostileClaims
+from mlpo.method.strategies.hostile_prompts import HostileClaims
 from mlpo.models.identity import Quantization
 from mlpo.types import Completion, Problem, Request
 

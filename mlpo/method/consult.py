@@ -1,7 +1,7 @@
 """A leader that asks its team only when unsure, and again only when still unsure; its surest answer is given.
 
     o_0 ~ leader(x)                                          alone; no question is asked if P(o_0 right) >= ask_below
-    o_t ~ leader(x, s_1..s_K)                                round t = 1..T of `mlpo.method.rounds`, each while
+    o_t ~ leader(x, s_1..s_K)                                round t = 1..T of `mlpo.method.strategies.leader_rounds`, each while
                                                              P(o_t-1 right) < again_below
     answer = that of the o_t with the highest P(right), of equals the latest
 
@@ -23,7 +23,7 @@ from mlpo.method.answers import Reading, leader_answer
 from mlpo.method.consult_curve import surest
 from mlpo.method.consult_policy import ConsultPolicy, least_doubt, measuring, signal_of
 from mlpo.method.prompts import solo_messages
-from mlpo.method.rounds import Heard, RoundRules, draft, draft_requests, propose, settled
+from mlpo.method.strategies.leader_rounds import Heard, RoundRules, draft, draft_requests, propose, settled
 from mlpo.types import Completion, Message, Problem, Request, Round, StrategyRun, Transcript
 
 When = Literal["always", "unsure", "never"]

@@ -31,9 +31,9 @@ from typing import Any, NamedTuple
 from mlpo.method.answers import Equivalent, is_correct, parse_plain, plain_spans
 from mlpo.method.prompts import leader_messages, leader_text, quote, solo_messages
 from mlpo.method.rare_words import WordCounts
-from mlpo.method.rounds import Share
 from mlpo.method.seeds import derive_seed
 from mlpo.method.selection import ProposalSet, ProposalTuple, draw_tuples
+from mlpo.method.strategies.leader_rounds import Share
 from mlpo.method.subjects import other_subject, subject_of
 from mlpo.types import Completion, Demonstration, Problem
 

@@ -44,9 +44,9 @@ import numpy as np
 from scipy.stats import binomtest, bootstrap
 
 from mlpo.method.answers import Equivalent, agent_answer, is_correct
-from mlpo.method.baselines import ORACLE, vote
 from mlpo.method.shares import accuracy_by, rounded, share
 from mlpo.method.significance import holm_p, mcnemar_p
+from mlpo.method.strategies.baselines import ORACLE, vote
 from mlpo.method.team_metrics import TeamOutcome, team_metrics
 from mlpo.types import Problem, Transcript
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from mlpo.method.answers import leader_answer
 from mlpo.method.prompts import AgentPrompt, solo_messages, with_passages
-from mlpo.method.rounds import leader_request
+from mlpo.method.strategies.leader_rounds import leader_request
 from mlpo.types import Message, Passage, Problem, Round, Sampling, StrategyRun, Transcript
 
 

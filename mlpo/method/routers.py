@@ -16,9 +16,9 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 
 from mlpo.method.answers import agent_answer, leader_answer
 from mlpo.method.prompts import AgentPrompt, solo_messages
-from mlpo.method.rounds import agent_request, leader_request
 from mlpo.method.routing import Routing
-from mlpo.method.turns import in_order
+from mlpo.method.strategies.leader_rounds import agent_request, leader_request
+from mlpo.method.strategies.messages import in_order
 from mlpo.types import LEADER, Completion, Problem, Request, Round, Sampling, StrategyRun, Transcript
 
 Score = Callable[[str], float]

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 from mlpo.method.answers import agent_answer
 from mlpo.method.rare_words import WordCounts
-from mlpo.method.rounds import order_of
 from mlpo.method.selection import ProposalSet
+from mlpo.method.strategies.leader_rounds import order_of
 from mlpo.types import LEADER, Completion, Problem
 
 NEVER = 2.0

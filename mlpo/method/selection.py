@@ -11,8 +11,8 @@ from fractions import Fraction
 from math import prod
 from typing import NamedTuple
 
-from mlpo.method.rounds import Share, order_of, shown, surest_first
 from mlpo.method.seeds import derive_seed
+from mlpo.method.strategies.leader_rounds import Share, order_of, shown, surest_first
 from mlpo.types import Completion, Problem
 
 MAX_DRAWS = 1024
@@ -61,7 +61,7 @@ class ProposalTuple(NamedTuple):
     """The agent for whom a hostile one speaks; empty is none."""
 
     def surest_first(self) -> ProposalTuple:
-        """The same as the leader is shown them in `mlpo.method.rounds.surest_first`."""
+        """The same as the leader is shown them in `mlpo.method.strategies.leader_rounds.surest_first`."""
         flags = dict(zip(self.proposals, self.correct, strict=True))
         ordered = surest_first(self.proposals)
         return self._replace(proposals=ordered, correct=tuple(flags[proposal] for proposal in ordered))

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from mlpo.method.baselines import ORACLE
 from mlpo.method.metrics import Difference
 from mlpo.method.significance import verdict
+from mlpo.method.strategies.baselines import ORACLE
 from mlpo.report.drawing import png
 from mlpo.report.rows import StrategyRow, in_reading_order, p_value, percent, rule, strategy_label
 from mlpo.report.strategy_plots import draw_accuracies

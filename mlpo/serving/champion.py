@@ -13,7 +13,7 @@ from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.inference.openai_client import ServerBackend
 from mlpo.inference.remote_models import server_urls
 from mlpo.inference.usage import GenerationLedger
-from mlpo.method.baselines import solo_leader
+from mlpo.method.strategies.baselines import solo_leader
 from mlpo.serving.asked import SOLO, Question
 from mlpo.stages.entrants import leader_sampling
 from mlpo.stages.registered import RegisteredLeader, read_registered

@@ -24,7 +24,7 @@ from mlpo.method.agreement import agreed
 from mlpo.method.answers import agent_answer, is_correct
 from mlpo.method.demonstrations import Demonstrations, build_demonstrations, count_demonstrations
 from mlpo.method.prompts import AgentPrompt
-from mlpo.method.rounds import agent_request
+from mlpo.method.strategies.leader_rounds import agent_request
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.progress import progress
 from mlpo.stages.proposals import read_proposal_sets

@@ -10,8 +10,8 @@ from mlpo.config import Params
 from mlpo.grading import is_equivalent
 from mlpo.inference.model_pool import Models
 from mlpo.layout import CALIBRATION_PROBLEMS, HEADROOM, PROPOSALS, SFT_LEADER
-from mlpo.method.baselines import solo_leader
 from mlpo.method.headroom import headroom, proposal_chances
+from mlpo.method.strategies.baselines import solo_leader
 from mlpo.report.headroom import before_training_sentence
 from mlpo.stages.calibration import calibration_problems, check_leader, play_on_calibration
 from mlpo.stages.clock import StageClock, stage_clock

@@ -14,7 +14,7 @@ from mlpo.inference.backend import TransientError
 from mlpo.inference.cache import CHUNK, CachedBackend
 from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.layout import CALIBRATION_PROBLEMS, PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of, reference_of
-from mlpo.method.rounds import agent_request
+from mlpo.method.strategies.leader_rounds import agent_request
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.finished import finished_output
 from mlpo.stages.progress import progress

@@ -12,15 +12,15 @@ from functools import partial
 from typing import Any
 
 from mlpo.config import Params
-from mlpo.method.budgets import self_consistency_within, vote_within
-from mlpo.method.corex import corex_discuss, corex_retrieve, corex_review, score_examples
-from mlpo.method.debate import debate
-from mlpo.method.deferral import deferral, deferral_examples
-from mlpo.method.examples import worked_examples
-from mlpo.method.lessons import lessons
-from mlpo.method.mixture import mixture_of_agents
 from mlpo.method.prompts import AgentPrompt
 from mlpo.method.selection import ProposalSet
+from mlpo.method.strategies.budgets import self_consistency_within, vote_within
+from mlpo.method.strategies.corex import corex_discuss, corex_retrieve, corex_review, score_examples
+from mlpo.method.strategies.debate import debate
+from mlpo.method.strategies.deferral import deferral, deferral_examples
+from mlpo.method.strategies.lessons import lessons
+from mlpo.method.strategies.mixture import mixture_of_agents
+from mlpo.method.strategies.worked_examples import worked_examples
 from mlpo.stages.entrants import NUM_EXAMPLES, SELF_CONSISTENCY_SAMPLING, Contest, Entrant, leader_sampling
 from mlpo.stages.team_sampling import team_sampling
 from mlpo.types import StrategyRun

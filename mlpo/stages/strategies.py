@@ -10,15 +10,22 @@ from typing import Any
 from mlpo.config import Params
 from mlpo.layout import MLPO_LEADER, SFT_LEADER
 from mlpo.method.agreement import agreed, with_agreement
-from mlpo.method.baselines import ORACLE, majority_vote, self_consistency, single_agent, solo_leader, weighted_vote
 from mlpo.method.consult import consult, every_answer
 from mlpo.method.consult_policy import ConsultPolicy, measuring
-from mlpo.method.examples import worked_examples
 from mlpo.method.prompts import AgentPrompt
-from mlpo.method.rounds import RoundRules, leader_rounds
 from mlpo.method.routers import surest_agent
 from mlpo.method.routing import UNROUTED, Routing
 from mlpo.method.selection import ProposalSet
+from mlpo.method.strategies.baselines import (
+    ORACLE,
+    majority_vote,
+    self_consistency,
+    single_agent,
+    solo_leader,
+    weighted_vote,
+)
+from mlpo.method.strategies.leader_rounds import RoundRules, leader_rounds
+from mlpo.method.strategies.worked_examples import worked_examples
 from mlpo.stages.entrants import NUM_EXAMPLES, SELF_CONSISTENCY_SAMPLING, Contest, Entrant, leader_sampling
 from mlpo.stages.rivals import leader_generations, rivals, rivals_at_equal_tokens
 from mlpo.stages.routing import pooled, routers

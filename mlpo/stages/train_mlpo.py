@@ -26,10 +26,10 @@ from mlpo.layout import (
 )
 from mlpo.method.agreement import agreed
 from mlpo.method.answers import parse_plain
-from mlpo.method.hostile import HostileClaims
 from mlpo.method.prompts import LEADER_SYSTEM
 from mlpo.method.rewards import leader_reward
 from mlpo.method.selection import ProposalSet, count_by_correct, draw_tuples, easy_filter, failure_weights
+from mlpo.method.strategies.hostile_prompts import HostileClaims
 from mlpo.models.load import LoadedModel, save_leader
 from mlpo.stages.clock import StageClock, stage_clock
 from mlpo.stages.next_round import NextRound

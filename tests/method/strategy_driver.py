@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mlpo.method.prompts import AgentPrompt
-from mlpo.method.rounds import order_of
+from mlpo.method.strategies.leader_rounds import order_of
 from mlpo.types import Completion, FinishReason, Problem, Request, Sampling, StrategyRun, Transcript
 
 SUM = Problem("p1", "basics", "sum", "2 + 3?", "5", "integer")

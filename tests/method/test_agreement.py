@@ -6,8 +6,8 @@ import pytest
 
 from mlpo.method.agreement import agreed, with_agreement
 from mlpo.method.prompts import leader_messages
-from mlpo.method.rounds import leader_rounds
 from mlpo.method.selection import ProposalSet
+from mlpo.method.strategies.leader_rounds import leader_rounds
 from mlpo.types import LEADER, Completion, StrategyRun
 from tests.method.strategy_driver import DRAFT, ORDER, SAMPLING, SUM, TEAM, drive
 

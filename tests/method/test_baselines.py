@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpo.method.baselines import (
+from mlpo.method.prompts import AgentPrompt, solo_messages
+from mlpo.method.strategies.baselines import (
     majority_vote,
     oracle_any,
     self_consistency,
@@ -18,8 +19,7 @@ from mlpo.method.baselines import (
     vote,
     weighted_vote,
 )
-from mlpo.method.prompts import AgentPrompt, solo_messages
-from mlpo.method.rounds import leader_rounds, order_of
+from mlpo.method.strategies.leader_rounds import leader_rounds, order_of
 from mlpo.types import LEADER, Completion, Message, Problem, Request, Sampling, StrategyRun, Transcript
 
 SUM = Problem("p1", "basics", "sum", "2 + 3?", "5", "integer")

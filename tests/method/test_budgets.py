@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from mlpo.method.baselines import majority_vote, self_consistency
-from mlpo.method.budgets import Budget, self_consistency_within, vote_within
+from mlpo.method.strategies.baselines import majority_vote, self_consistency
+from mlpo.method.strategies.budgets import Budget, self_consistency_within, vote_within
 from mlpo.types import StrategyRun
 from tests.method.strategy_driver import DRAFT, ORDER, SAMPLING, SUM, TEAM, drive
 

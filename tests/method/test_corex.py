@@ -6,8 +6,15 @@ from typing import Any
 
 import pytest
 
-from mlpo.method.corex import SCORE_SYSTEM, corex_discuss, corex_retrieve, corex_review, read_score, score_examples
 from mlpo.method.selection import ProposalSet
+from mlpo.method.strategies.corex import (
+    SCORE_SYSTEM,
+    corex_discuss,
+    corex_retrieve,
+    corex_review,
+    read_score,
+    score_examples,
+)
 from mlpo.types import LEADER, Completion, Problem, StrategyRun
 from tests.method.strategy_driver import DRAFT, ORDER, SAMPLING, SUM, TEAM, drive
 

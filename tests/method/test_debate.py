@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mlpo.method.baselines import majority_vote
-from mlpo.method.debate import debate
+from mlpo.method.strategies.baselines import majority_vote
+from mlpo.method.strategies.debate import debate
 from mlpo.types import StrategyRun
 from tests.method.strategy_driver import ORDER, SAMPLING, SUM, TEAM, drive
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mlpo.method.deferral import DEFERRAL_SYSTEM, deferral, deferral_examples, read_pick
 from mlpo.method.selection import ProposalSet
+from mlpo.method.strategies.deferral import DEFERRAL_SYSTEM, deferral, deferral_examples, read_pick
 from mlpo.types import LEADER, Completion, FinishReason, Message, Problem, StrategyRun
 from tests.method.strategy_driver import DRAFT, SAMPLING, SUM, TEAM, drive
 

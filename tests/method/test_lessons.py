@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlpo.method.lessons import MAX_CHARACTERS, Lesson, best_lessons, lessons
+from mlpo.method.strategies.lessons import MAX_CHARACTERS, Lesson, best_lessons, lessons
 from mlpo.types import StrategyRun
 from tests.method.strategy_driver import ORDER, SAMPLING, SUM, TEAM, drive
 

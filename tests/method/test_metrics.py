@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpo.method.baselines import oracle_any
 from mlpo.method.metrics import (
     Graded,
     accuracy_interval,
@@ -18,6 +17,7 @@ from mlpo.method.metrics import (
     paired_metrics,
     strategy_metrics,
 )
+from mlpo.method.strategies.baselines import oracle_any
 from mlpo.types import LEADER, Completion, FinishReason, Problem, Round, Transcript
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mlpo.method.mixture import mixture_of_agents
 from mlpo.method.prompts import leader_messages
-from mlpo.method.rounds import leader_rounds
+from mlpo.method.strategies.leader_rounds import leader_rounds
+from mlpo.method.strategies.mixture import mixture_of_agents
 from mlpo.types import LEADER, Message, StrategyRun
 from tests.method.strategy_driver import DRAFT, ORDER, SAMPLING, SUM, TEAM, drive
 

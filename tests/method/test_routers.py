@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from mlpo.method.baselines import single_agent, solo_leader
 from mlpo.method.rare_words import WordCounts
 from mlpo.method.routers import router_by_family, router_by_overlap, router_by_score, surest_agent
 from mlpo.method.routing import UNROUTED, Routing
+from mlpo.method.strategies.baselines import single_agent, solo_leader
 from mlpo.types import LEADER, Completion, Problem, Request, StrategyRun, Transcript
 from tests.method.strategy_driver import DRAFT, ORDER, SAMPLING, SUM, TEAM, drive
 

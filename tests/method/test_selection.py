@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpo.method.rounds import order_of
 from mlpo.method.selection import (
     ProposalSet,
     ProposalTuple,
@@ -19,6 +18,7 @@ from mlpo.method.selection import (
     easy_filter,
     failure_weights,
 )
+from mlpo.method.strategies.leader_rounds import order_of
 from mlpo.types import Completion, Problem
 
 NAMES = ("geo", "language", "number")

@@ -22,10 +22,10 @@ from mlpo.layout import (
     proposals_of,
     transcripts_of,
 )
-from mlpo.method.corex import SCORE_SYSTEM
-from mlpo.method.deferral import DEFERRAL_SYSTEM
 from mlpo.method.metrics import Graded
 from mlpo.method.prompts import leader_text
+from mlpo.method.strategies.corex import SCORE_SYSTEM
+from mlpo.method.strategies.deferral import DEFERRAL_SYSTEM
 from mlpo.stages import propose
 from mlpo.stages.arena import play, read_arena
 from mlpo.stages.evaluate import metrics_of

@@ -19,8 +19,8 @@ from mlpo.inference.model_pool import ModelShelf
 from mlpo.inference.runner import run_strategies
 from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import MLPO_LEADER
-from mlpo.method.baselines import solo_leader
 from mlpo.method.prompts import LEADER_SYSTEM
+from mlpo.method.strategies.baselines import solo_leader
 from mlpo.models.load import load_model, save_leader
 from mlpo.stages import export
 from mlpo.stages.register import LEADER_MODEL

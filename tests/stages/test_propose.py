@@ -13,7 +13,7 @@ from mlpo.inference import cache as cached
 from mlpo.inference.backend import TransientError, failed
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import CALIBRATION_PROBLEMS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of
-from mlpo.method.baselines import single_agent
+from mlpo.method.strategies.baselines import single_agent
 from mlpo.stages import propose
 from mlpo.stages.team import agent_prompt
 from mlpo.stages.team_sampling import sampling_of

@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from mlpo.method.answers import agent_answer
-from mlpo.method.baselines import voted
 from mlpo.method.prompts import AgentPrompt, agent_messages, quote
-from mlpo.method.rounds import agent_request
-from mlpo.method.turns import answered_then_told, in_order, turn_request
+from mlpo.method.strategies.baselines import voted
+from mlpo.method.strategies.leader_rounds import agent_request
+from mlpo.method.strategies.messages import answered_then_told, in_order, turn_request
 from mlpo.types import Completion, Message, Problem, Request, Sampling, StrategyRun, Transcript
 
 MAX_CHARACTERS = 200

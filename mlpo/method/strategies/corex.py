@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from mlpo.method.answers import agent_answer, leader_answer
-from mlpo.method.baselines import vote, voted
 from mlpo.method.prompts import AgentPrompt, leader_messages
-from mlpo.method.rounds import agent_request, leader_request
 from mlpo.method.seeds import derive_seed
 from mlpo.method.selection import ProposalSet
-from mlpo.method.turns import answered_then_told, block, in_order, named, told, turn_request
+from mlpo.method.strategies.baselines import vote, voted
+from mlpo.method.strategies.leader_rounds import agent_request, leader_request
+from mlpo.method.strategies.messages import answered_then_told, block, in_order, named, told, turn_request
 from mlpo.types import Completion, Message, Problem, Request, Round, Sampling, StrategyRun, Transcript
 
 CAMPS = ("blue", "green")

@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 
 from mlpo.method.answers import agent_answer, plain_spans
 from mlpo.method.prompts import AgentPrompt, leader_messages, leader_text
-from mlpo.method.rounds import agent_request, leader_request
 from mlpo.method.seeds import derive_seed
 from mlpo.method.selection import ProposalSet, draw_tuples
-from mlpo.method.turns import in_order
+from mlpo.method.strategies.leader_rounds import agent_request, leader_request
+from mlpo.method.strategies.messages import in_order
 from mlpo.types import Completion, Message, Problem, Round, Sampling, StrategyRun, Transcript
 
 DEFERRAL_SYSTEM = (

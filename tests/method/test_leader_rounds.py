@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlpo.method.prompts import AgentPrompt, agent_messages, leader_messages
-from mlpo.method.rounds import RoundRules, Share, draft_requests, leader_rounds, order_of
+from mlpo.method.strategies.leader_rounds import RoundRules, Share, draft_requests, leader_rounds, order_of
 from mlpo.types import LEADER, Completion, Message, Problem, Request, Sampling, StrategyRun, Transcript
 
 SUM = Problem("p1", "basics", "sum", "2 + 3?", "5", "integer")

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 
-from mlpo.method.baselines import most_consistent, voted
 from mlpo.method.prompts import AgentPrompt, solo_messages
-from mlpo.method.rounds import agent_request, leader_request
-from mlpo.method.turns import in_order
+from mlpo.method.strategies.baselines import most_consistent, voted
+from mlpo.method.strategies.leader_rounds import agent_request, leader_request
+from mlpo.method.strategies.messages import in_order
 from mlpo.types import Completion, Message, Problem, Request, Sampling, StrategyRun, Transcript
 
 Budget = int | Mapping[str, int]
@@ -57,7 +57,7 @@ def self_consistency_within(
     lenient: bool = False,
     name: str,
 ) -> StrategyRun:
-    """The leader's own most frequent answer (see `mlpo.method.baselines.self_consistency`).
+    """The leader's own most frequent answer (see `mlpo.method.strategies.baselines.self_consistency`).
 
     Raises:
         ValueError: fewer than one sample.

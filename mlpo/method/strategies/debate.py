@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mlpo.method.baselines import voted
 from mlpo.method.prompts import AgentPrompt
-from mlpo.method.rounds import agent_request
-from mlpo.method.turns import answered_then_told, in_order, named, turn_request
+from mlpo.method.strategies.baselines import voted
+from mlpo.method.strategies.leader_rounds import agent_request
+from mlpo.method.strategies.messages import answered_then_told, in_order, named, turn_request
 from mlpo.types import Problem, Request, Sampling, StrategyRun, Transcript
 
 

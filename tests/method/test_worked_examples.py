@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mlpo.method.answers import parse_answer
-from mlpo.method.examples import worked_examples
 from mlpo.method.selection import ProposalSet
+from mlpo.method.strategies.worked_examples import worked_examples
 from mlpo.types import Completion, Message, Problem
 
 

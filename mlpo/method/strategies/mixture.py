@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mlpo.method.answers import leader_answer
-from mlpo.method.baselines import voted
 from mlpo.method.prompts import AgentPrompt, leader_messages
-from mlpo.method.rounds import agent_request, leader_request
-from mlpo.method.turns import in_order, named, told, turn_request
+from mlpo.method.strategies.baselines import voted
+from mlpo.method.strategies.leader_rounds import agent_request, leader_request
+from mlpo.method.strategies.messages import in_order, named, told, turn_request
 from mlpo.types import Message, Problem, Round, Sampling, StrategyRun, Transcript
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mlpo.method.answers import agent_answer, is_correct
-from mlpo.method.hostile import HostileClaims, claim
+from mlpo.method.strategies.hostile_prompts import HostileClaims, claim
 from mlpo.types import Completion, Problem
 
 PERU = Problem("p1", "basics", "capital", "The capital of Peru?", "Lima", "word", aliases=("Lima city",))

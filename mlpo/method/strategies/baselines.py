@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 from mlpo.method.answers import Equivalent, agent_answer, is_correct, leader_answer
 from mlpo.method.prompts import AgentPrompt, solo_messages
-from mlpo.method.rounds import agent_request, leader_request
 from mlpo.method.seeds import derive_seed
-from mlpo.method.turns import in_order
+from mlpo.method.strategies.leader_rounds import agent_request, leader_request
+from mlpo.method.strategies.messages import in_order
 from mlpo.types import Completion, Message, Problem, Round, Sampling, StrategyRun, Transcript
 
 ORACLE = "oracle_any"

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from mlpo.method.prompts import AgentPrompt, agent_messages, looked_up, quote
-from mlpo.method.rounds import agent_request, order_of
+from mlpo.method.strategies.leader_rounds import agent_request, order_of
 from mlpo.types import Completion, Message, Problem, Request, Sampling
 
 

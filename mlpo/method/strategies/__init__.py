@@ -1,0 +1,1 @@
+"""Strategies: generators that yield requests and are sent completions."""
