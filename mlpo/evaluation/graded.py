@@ -8,8 +8,8 @@ from pathlib import Path
 from mlpo.config import ConfigError
 from mlpo.grading import is_equivalent
 from mlpo.layout import TEST_PROBLEMS, TRANSCRIPTS
-from mlpo.method.metrics import Graded, grade
-from mlpo.method.pooling import Scores
+from mlpo.method.metrics.evaluation import Graded, grade
+from mlpo.method.metrics.pooling import Scores
 from mlpo.store import read_jsonl
 from mlpo.types import Problem, Transcript
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from scipy.stats import rankdata
 
-from mlpo.method.shares import rounded
+from mlpo.method.metrics.shares import rounded
 
 Signal = Literal["entropy", "agreement"]
 """What P(right) is read from. It falls with entropy, in nats, and rises with agreement, a share."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from mlpo.method.shares import rounded
+from mlpo.method.metrics.shares import rounded
 
 NEVER, ALWAYS = 0.0, 2.0
 """Thresholds below and above every P(right)."""

@@ -19,7 +19,7 @@ from mlpo.method.confidence import confidence_report
 from mlpo.method.consult_curve import ALWAYS, NEVER, Attempt, Point, curve, point
 from mlpo.method.consult_policy import ConsultPolicy, measuring
 from mlpo.method.consult_replay import MeasuredTrail, attempts, joined, measured
-from mlpo.method.metrics import Graded
+from mlpo.method.metrics.evaluation import Graded
 
 MAX_POINTS = 60
 """Points of a curve; of more, evenly spaced ones are kept."""

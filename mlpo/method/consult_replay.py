@@ -13,7 +13,7 @@ from typing import NamedTuple
 from mlpo.method.confidence import Signal
 from mlpo.method.consult_curve import Attempt
 from mlpo.method.consult_policy import ConsultPolicy, least_doubt, signal_of
-from mlpo.method.metrics import Graded
+from mlpo.method.metrics.evaluation import Graded
 from mlpo.method.strategies.leader_rounds import surest_first
 from mlpo.types import LEADER, Completion, Transcript
 

@@ -13,9 +13,9 @@ from itertools import combinations
 from math import prod
 from typing import NamedTuple
 
-from mlpo.method.metrics import Difference, paired_difference
+from mlpo.method.metrics.evaluation import Difference, paired_difference
+from mlpo.method.metrics.shares import rounded
 from mlpo.method.selection import ProposalSet
-from mlpo.method.shares import rounded
 
 MAX_AGENTS = 12
 """4095 subsets."""

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mlpo.method.metrics import Graded, accuracy_interval
+from mlpo.method.metrics.evaluation import Graded, accuracy_interval
+from mlpo.method.metrics.shares import accuracy_by_count, rounded
 from mlpo.method.selection import ProposalSet
-from mlpo.method.shares import accuracy_by_count, rounded
 
 MIN_HEADROOM = 0.05
 """Below it a team cannot pay: warned of where H is, and no captured share is given where H's lower bound is."""

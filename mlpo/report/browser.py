@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlpo.method.answers import agent_answer
-from mlpo.method.metrics import Graded
+from mlpo.method.metrics.evaluation import Graded
 from mlpo.method.prompts import speaker
 from mlpo.report.rows import in_reading_order, strategy_label
 from mlpo.types import LEADER, Completion, Round

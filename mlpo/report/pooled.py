@@ -9,8 +9,8 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from mlpo.method.metrics import Difference
-from mlpo.method.significance import verdict
+from mlpo.method.metrics.evaluation import Difference
+from mlpo.method.metrics.significance import verdict
 from mlpo.method.strategies.baselines import ORACLE
 from mlpo.report.drawing import png
 from mlpo.report.rows import StrategyRow, in_reading_order, p_value, percent, rule, strategy_label

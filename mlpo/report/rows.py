@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from mlpo.method.significance import Verdict, verdict
+from mlpo.method.metrics.significance import Verdict, verdict
 
 _LABELS = {
     "majority_vote": "majority vote",

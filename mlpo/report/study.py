@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from mlpo.method.metrics import Difference
-from mlpo.method.significance import Verdict
+from mlpo.method.metrics.evaluation import Difference
+from mlpo.method.metrics.significance import Verdict
 from mlpo.report.rows import p_value, percent, rule, strategy_label
 from mlpo.report.table import MARKS, WIDTH_OF_A_LOG, framed
 from mlpo.types import LEADER

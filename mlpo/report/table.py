@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mlpo.method.significance import Verdict
+from mlpo.method.metrics.significance import Verdict
 from mlpo.report.headroom import HeadroomRow, headroom_rows
 from mlpo.report.rows import DifferenceRow, StrategyRow, difference_rows, p_value, percent, rule, strategy_rows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mlpo.method.metrics import accuracy_interval
+from mlpo.method.metrics.evaluation import accuracy_interval
 from mlpo.report.drawing import LIGHT, new_figure
 from mlpo.report.rows import percent, strategy_label
 from mlpo.report.strategy_plots import look_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlpo.method.answers import agent_answer
-from mlpo.method.metrics import Graded
+from mlpo.method.metrics.evaluation import Graded
 from mlpo.method.prompts import speaker
 from mlpo.types import Completion, Problem
 

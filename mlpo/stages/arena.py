@@ -14,7 +14,7 @@ from mlpo.grading import is_equivalent
 from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import METRICS, MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, TRANSCRIPTS, WORK, transcripts_of
-from mlpo.method.metrics import Graded, grade
+from mlpo.method.metrics.evaluation import Graded, grade
 from mlpo.method.selection import best_agent
 from mlpo.method.strategies.baselines import ORACLE, oracle_any
 from mlpo.stages.entrants import Contest, Entrant

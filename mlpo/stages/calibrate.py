@@ -28,10 +28,10 @@ from mlpo.method.confidence import Signal
 from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.consult_replay import asked_together, measured
 from mlpo.method.headroom import captured_headroom, headroom, proposal_chances
-from mlpo.method.metrics import Graded, accuracy_interval, grade, paired_difference
+from mlpo.method.metrics.evaluation import Graded, accuracy_interval, grade, paired_difference
+from mlpo.method.metrics.shares import rounded
 from mlpo.method.routing import fit_routing
 from mlpo.method.selection import ProposalSet
-from mlpo.method.shares import rounded
 from mlpo.stages.calibration import calibration_problems, check_leader, play_on_calibration
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.policy import write_policy

@@ -10,7 +10,7 @@ from mlpo.config import ConfigError, Params
 from mlpo.grading import is_equivalent
 from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.layout import CALIBRATION_PROBLEMS, WORK
-from mlpo.method.metrics import Graded, grade
+from mlpo.method.metrics.evaluation import Graded, grade
 from mlpo.stages.clock import StageClock
 from mlpo.stages.entrants import Contest, Entrant
 from mlpo.stages.play import first_proposals, transcripts

@@ -21,7 +21,7 @@ from mlpo.layout import (
 )
 from mlpo.method.consult_metrics import consult_metrics
 from mlpo.method.headroom import accuracy_by_holders, headroom_metrics
-from mlpo.method.metrics import Graded, evaluation_metrics
+from mlpo.method.metrics.evaluation import Graded, evaluation_metrics
 from mlpo.stages.arena import Arena, play, read_arena
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.costs import strategy_seconds, usage, write_timings

@@ -10,9 +10,9 @@ from mlpo import report
 from mlpo.config import ConfigError, Params, load_params
 from mlpo.evaluation.graded import read_graded, scores_of
 from mlpo.layout import METRICS, PARAMS
-from mlpo.method.metrics import Graded
-from mlpo.method.pooling import Scores, pooled_accuracy, pooled_difference, sign_flip_p
-from mlpo.method.significance import holm_p
+from mlpo.method.metrics.evaluation import Graded
+from mlpo.method.metrics.pooling import Scores, pooled_accuracy, pooled_difference, sign_flip_p
+from mlpo.method.metrics.significance import holm_p
 from mlpo.method.strategies.baselines import ORACLE
 from mlpo.report.pooled import PooledRow
 from mlpo.stages.pool_consult import Asked, asked_as_played, asked_when_unsure, told

@@ -10,7 +10,7 @@ from mlpo.layout import CONSULT_POLICY
 from mlpo.method.consult_curve import Outcome, replayed
 from mlpo.method.consult_metrics import fixed_points
 from mlpo.method.consult_replay import attempts, joined, measured, tokens_of
-from mlpo.method.metrics import Graded
+from mlpo.method.metrics.evaluation import Graded
 from mlpo.stages.policy import kept_policy
 from mlpo.stages.strategies import CONSULT
 from mlpo.types import LEADER

@@ -10,7 +10,7 @@ from mlpo.grading import is_equivalent
 from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import PROBLEMS, TEST_PROBLEMS, WORK, proposals_of
-from mlpo.method.metrics import grade, strategy_metrics
+from mlpo.method.metrics.evaluation import grade, strategy_metrics
 from mlpo.stages.progress import progress
 from mlpo.stages.registered import RegisteredLeader, read_registered
 from mlpo.stages.rivals import leader_generations

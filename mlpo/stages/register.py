@@ -21,7 +21,7 @@ from mlpo.layout import (
     proposals_of,
     transcripts_of,
 )
-from mlpo.method.metrics import Graded, grade
+from mlpo.method.metrics.evaluation import Graded, grade
 from mlpo.method.prompts import agent_messages, leader_messages, solo_messages
 from mlpo.models.identity import model_identity, weights_digest
 from mlpo.report import readme_table

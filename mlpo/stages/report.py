@@ -11,7 +11,7 @@ from mlpo import report
 from mlpo.config import ConfigError
 from mlpo.grading import is_equivalent
 from mlpo.layout import METRICS, MLPO_CURVE, PLOTS, REPORT, SFT_CURVE, TEST_PROBLEMS, TIMINGS, transcripts_of
-from mlpo.method.metrics import Graded, grade
+from mlpo.method.metrics.evaluation import Graded, grade
 from mlpo.stages.results import read_metrics
 from mlpo.store import read_jsonl
 from mlpo.types import LEADER, Problem, Transcript

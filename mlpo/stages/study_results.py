@@ -8,9 +8,9 @@ from typing import Any
 
 from mlpo.evaluation.graded import read_scores
 from mlpo.layout import METRICS
-from mlpo.method.metrics import Difference
-from mlpo.method.pooling import Scores, pooled_accuracy, pooled_difference, sign_flip_p
-from mlpo.method.significance import holm_p, verdict
+from mlpo.method.metrics.evaluation import Difference
+from mlpo.method.metrics.pooling import Scores, pooled_accuracy, pooled_difference, sign_flip_p
+from mlpo.method.metrics.significance import holm_p, verdict
 from mlpo.report.study import ComparisonRow, VariantRow
 from mlpo.stages.study_folders import StudyFolders
 from mlpo.stages.study_plan import RunId, StudyPlan

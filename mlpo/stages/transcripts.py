@@ -9,7 +9,7 @@ from itertools import islice
 from mlpo.config import ConfigError
 from mlpo.grading import is_equivalent
 from mlpo.layout import TEST_PROBLEMS, TRANSCRIPTS, transcripts_of
-from mlpo.method.metrics import Graded, grade
+from mlpo.method.metrics.evaluation import Graded, grade
 from mlpo.report.rows import in_reading_order, strategy_label
 from mlpo.report.transcript import transcript_markdown
 from mlpo.store import read_jsonl

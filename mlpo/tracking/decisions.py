@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from mlpo.method.metrics import Interval
+from mlpo.method.metrics.evaluation import Interval
 from mlpo.tracking.connect import Connection
 from mlpo.tracking.gate import Comparison
 from mlpo.tracking.runs import FLOW_RUN, flow_run_id

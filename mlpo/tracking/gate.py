@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlpo.config import EvaluateConfig, RegisterConfig, digest
-from mlpo.method.metrics import Interval, paired_difference
+from mlpo.method.metrics.evaluation import Interval, paired_difference
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from mlpo.method.consult import KeepAsking, When, consult, every_answer
 from mlpo.method.consult_curve import ALWAYS, NEVER, point, replayed
 from mlpo.method.consult_policy import ConsultPolicy, measuring
 from mlpo.method.consult_replay import asked_together, attempts, joined, measured
-from mlpo.method.metrics import grade
+from mlpo.method.metrics.evaluation import grade
 from mlpo.method.strategies.baselines import solo_leader
 from mlpo.method.strategies.leader_rounds import RoundRules, leader_rounds
 from mlpo.types import LEADER, Completion, Message, Request, StrategyRun, Transcript

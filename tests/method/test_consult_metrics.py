@@ -10,7 +10,7 @@ import pytest
 from mlpo.method.confidence import ConfidenceMap
 from mlpo.method.consult_metrics import MAX_POINTS, consult_metrics
 from mlpo.method.consult_policy import ConsultPolicy
-from mlpo.method.metrics import Graded, grade
+from mlpo.method.metrics.evaluation import Graded, grade
 from mlpo.types import LEADER, Completion, Problem, Round, Transcript
 
 LINE = ConfidenceMap(((0.0, 1.0), (1.0, 0.0)))

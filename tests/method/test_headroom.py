@@ -15,7 +15,7 @@ from mlpo.method.headroom import (
     headroom_warning,
     proposal_chances,
 )
-from mlpo.method.metrics import Graded, accuracy_interval, grade
+from mlpo.method.metrics.evaluation import Graded, accuracy_interval, grade
 from mlpo.method.selection import ProposalSet
 from mlpo.types import Completion, Problem, Round, Transcript
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mlpo.method.metrics import paired_difference
-from mlpo.method.pooling import pooled_accuracy, pooled_difference, problem_means, sign_flip_p
-from mlpo.method.significance import mcnemar_p
+from mlpo.method.metrics.evaluation import paired_difference
+from mlpo.method.metrics.pooling import pooled_accuracy, pooled_difference, problem_means, sign_flip_p
+from mlpo.method.metrics.significance import mcnemar_p
 
 RUNS = [{"p1": True, "p2": False}, {"p2": True, "p3": True}, {"p1": False, "p2": True}]
 

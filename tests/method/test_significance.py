@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlpo.method.significance import holm_p, mcnemar_p, verdict
+from mlpo.method.metrics.significance import holm_p, mcnemar_p, verdict
 
 
 @pytest.mark.parametrize(

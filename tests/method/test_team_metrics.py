@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlpo.method.team_metrics import TeamOutcome, team_metrics
+from mlpo.method.metrics.team_metrics import TeamOutcome, team_metrics
 
 YES, NO = True, False
 OUTCOMES = [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlpo.method.headroom import accuracy_by_holders, headroom_metrics
-from mlpo.method.metrics import Graded, evaluation_metrics, grade
+from mlpo.method.metrics.evaluation import Graded, evaluation_metrics, grade
 from mlpo.method.strategies.baselines import ORACLE, oracle_any
 from mlpo.types import LEADER, Completion, Problem, Round, Transcript
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlpo.method.metrics import Graded
+from mlpo.method.metrics.evaluation import Graded
 from mlpo.report import browser_data, choose_cases
 from mlpo.report.browser import marks, parts
 from mlpo.types import Passage

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from mlpo.method.metrics import Graded
+from mlpo.method.metrics.evaluation import Graded
 from mlpo.report import browser_data, page, plots
 from mlpo.report.browser import marks
 

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from mlpo.method.metrics import Graded
+from mlpo.method.metrics.evaluation import Graded
 from mlpo.report import browser_data, page, plots, write_plots
 from mlpo.report.rows import strategy_rows
 from mlpo.types import Completion

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from mlpo.method.metrics import Difference, Interval
+from mlpo.method.metrics.evaluation import Difference, Interval
 from mlpo.report import pooled_markdown, print_pooled
 from mlpo.report.pooled import PooledRow
 

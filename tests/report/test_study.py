@@ -9,7 +9,7 @@ import json
 import pytest
 from rich.console import Console
 
-from mlpo.method.metrics import Difference, Interval
+from mlpo.method.metrics.evaluation import Difference, Interval
 from mlpo.report.study import ComparisonRow, StudyTables, VariantRow, print_study, study_csv, study_json, study_markdown
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from mlpo.method.significance import holm_p
+from mlpo.method.metrics.significance import holm_p
 from mlpo.report import page, print_table, readme_table
 from mlpo.report.rows import difference_rows, p_value, strategy_rows
 

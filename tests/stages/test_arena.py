@@ -22,7 +22,7 @@ from mlpo.layout import (
     proposals_of,
     transcripts_of,
 )
-from mlpo.method.metrics import Graded
+from mlpo.method.metrics.evaluation import Graded
 from mlpo.method.prompts import leader_text
 from mlpo.method.strategies.corex import SCORE_SYSTEM
 from mlpo.method.strategies.deferral import DEFERRAL_SYSTEM

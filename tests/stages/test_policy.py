@@ -18,7 +18,7 @@ from mlpo.layout import CONSULT_POLICY, MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, 
 from mlpo.method.confidence import ConfidenceMap
 from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.consult_replay import measured
-from mlpo.method.metrics import grade
+from mlpo.method.metrics.evaluation import grade
 from mlpo.method.prompts import leader_text
 from mlpo.method.routing import UNROUTED
 from mlpo.stages.arena import play, read_arena

@@ -7,7 +7,7 @@ from typing import Literal
 
 from scipy.stats import binomtest
 
-from mlpo.method.shares import rounded
+from mlpo.method.metrics.shares import rounded
 
 Verdict = Literal["better", "worse", "not told apart"]
 """Of the first of a pair against the second."""

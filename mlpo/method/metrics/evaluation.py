@@ -30,7 +30,7 @@
          "missing": answers it did not give, "of": answers wanted of it by all strategies, "reason": its server's end}}}
 
 A share of nothing is 0 with n 0. Numbers have 6 places and depend on nothing but the transcripts and the seed. What is
-said of proposals is in mlpo/method/team_metrics.py.
+said of proposals is in mlpo/method/metrics/team_metrics.py.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ import numpy as np
 from scipy.stats import binomtest, bootstrap
 
 from mlpo.method.answers import Equivalent, agent_answer, is_correct
-from mlpo.method.shares import accuracy_by, rounded, share
-from mlpo.method.significance import holm_p, mcnemar_p
+from mlpo.method.metrics.shares import accuracy_by, rounded, share
+from mlpo.method.metrics.significance import holm_p, mcnemar_p
+from mlpo.method.metrics.team_metrics import TeamOutcome, team_metrics
 from mlpo.method.strategies.baselines import ORACLE, vote
-from mlpo.method.team_metrics import TeamOutcome, team_metrics
 from mlpo.types import Problem, Transcript
 
 

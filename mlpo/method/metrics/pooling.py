@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import permutation_test
 
-from mlpo.method.metrics import Difference, paired_difference
-from mlpo.method.shares import rounded
+from mlpo.method.metrics.evaluation import Difference, paired_difference
+from mlpo.method.metrics.shares import rounded
 
 Scores = Mapping[str, bool]
 """Problem id -> was it answered right? Of one strategy in one run."""

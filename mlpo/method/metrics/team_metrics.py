@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from mlpo.method.shares import accuracy_by_count, rounded, share
+from mlpo.method.metrics.shares import accuracy_by_count, rounded, share
 
 
 class TeamOutcome(NamedTuple):

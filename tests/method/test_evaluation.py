@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpo.method.metrics import (
+from mlpo.method.metrics.evaluation import (
     Graded,
     accuracy_interval,
     evaluation_metrics,
