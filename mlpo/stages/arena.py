@@ -20,12 +20,12 @@ from mlpo.method.strategies.baselines import ORACLE, oracle_any
 from mlpo.stages.entrants import Contest, Entrant
 from mlpo.stages.play import first_proposals, transcripts
 from mlpo.stages.policy import read_policy
-from mlpo.stages.proposals import read_proposal_sets
 from mlpo.stages.rivals import rivals_at_equal_tokens
 from mlpo.stages.routing import read_routing
 from mlpo.stages.strategies import CONSULT, contests, measured_entrant
-from mlpo.stages.team import team_prompts
 from mlpo.store import CompletionStore, read_jsonl, request_key, write_jsonl_atomic
+from mlpo.team.prompts import team_prompts
+from mlpo.team.proposals import read_proposal_sets
 from mlpo.types import LEADER, Completion, Problem, Transcript
 
 

@@ -18,9 +18,9 @@ from mlpo.method.prompts import speaker
 from mlpo.report.transcript import one_line
 from mlpo.stages.policy import read_policy
 from mlpo.stages.registered import RegisteredLeader, read_registered
-from mlpo.stages.team import team_prompts
-from mlpo.stages.team_models import team_models
 from mlpo.store import request_key
+from mlpo.team.models import team_models
+from mlpo.team.prompts import team_prompts
 from mlpo.tracking.registry import champion_folder
 from mlpo.types import LEADER, Completion, Problem, Round
 

@@ -35,11 +35,11 @@ from mlpo.method.selection import ProposalSet
 from mlpo.stages.calibration import calibration_problems, check_leader, play_on_calibration
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.policy import write_policy
-from mlpo.stages.proposals import read_proposal_sets
 from mlpo.stages.routing import write_routing
 from mlpo.stages.strategies import CONSULT, measured_entrant, num_partial_drafts
-from mlpo.stages.team import team_prompts
 from mlpo.store import write_json_atomic
+from mlpo.team.prompts import team_prompts
+from mlpo.team.proposals import read_proposal_sets
 from mlpo.tracking.runs import stage_run
 
 INPUTS = (TRAIN_PROBLEMS, CALIBRATION_PROBLEMS, SHOT_PROBLEMS, PROPOSALS, MLPO_LEADER)

@@ -15,8 +15,8 @@ from mlpo.stages.clock import StageClock
 from mlpo.stages.entrants import Contest, Entrant
 from mlpo.stages.play import first_proposals, transcripts
 from mlpo.stages.progress import progress
-from mlpo.stages.team_models import team_models
 from mlpo.store import CompletionStore, read_jsonl, request_key
+from mlpo.team.models import team_models
 from mlpo.types import Problem
 
 

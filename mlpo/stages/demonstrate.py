@@ -27,9 +27,9 @@ from mlpo.method.prompts import AgentPrompt
 from mlpo.method.strategies.leader_rounds import agent_request
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.progress import progress
-from mlpo.stages.proposals import read_proposal_sets
-from mlpo.stages.team_sampling import sampling_of
 from mlpo.store import CompletionStore, read_jsonl, request_key, write_json_atomic, write_jsonl_atomic
+from mlpo.team.proposals import read_proposal_sets
+from mlpo.team.sampling import sampling_of
 from mlpo.tracking.runs import stage_run
 from mlpo.types import LEADER, Completion, Problem, Request
 

@@ -26,12 +26,12 @@ from mlpo.stages.arena import Arena, play, read_arena
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.costs import strategy_seconds, usage, write_timings
 from mlpo.stages.headroom import before_training
-from mlpo.stages.holders import num_holders
 from mlpo.stages.policy import kept_policy
 from mlpo.stages.progress import progress
 from mlpo.stages.report import with_texts, write_page, write_plots
-from mlpo.stages.team_models import team_models
 from mlpo.store import write_json_atomic
+from mlpo.team.holders import num_holders
+from mlpo.team.models import team_models
 from mlpo.tracking.runs import StageRun, stage_run
 from mlpo.tracking.traces import log_transcripts
 from mlpo.types import LEADER

@@ -16,8 +16,8 @@ from mlpo.report.headroom import before_training_sentence
 from mlpo.stages.calibration import calibration_problems, check_leader, play_on_calibration
 from mlpo.stages.clock import StageClock, stage_clock
 from mlpo.stages.entrants import Entrant, leader_sampling
-from mlpo.stages.proposals import read_proposal_sets
 from mlpo.store import write_json_atomic
+from mlpo.team.proposals import read_proposal_sets
 from mlpo.tracking.runs import stage_run
 
 INPUTS = (CALIBRATION_PROBLEMS, PROPOSALS, SFT_LEADER)

@@ -13,8 +13,8 @@ from mlpo.layout import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS, proposals_of
 from mlpo.method.answers import agent_answer, is_correct
 from mlpo.method.prompts import speaker
 from mlpo.report.transcript import one_line
-from mlpo.stages.team import check_agent
 from mlpo.store import read_jsonl
+from mlpo.team.prompts import check_agent
 from mlpo.types import Completion, Problem
 
 

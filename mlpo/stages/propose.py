@@ -18,10 +18,10 @@ from mlpo.method.strategies.leader_rounds import agent_request
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.finished import finished_output
 from mlpo.stages.progress import progress
-from mlpo.stages.team import agent_prompt, check_agent
-from mlpo.stages.team_models import team_models
-from mlpo.stages.team_sampling import team_sampling
 from mlpo.store import CompletionStore, encode_kept, read_jsonl, read_kept, request_key, write_lines_atomic
+from mlpo.team.models import team_models
+from mlpo.team.prompts import agent_prompt, check_agent
+from mlpo.team.sampling import team_sampling
 from mlpo.tracking.runs import stage_run
 from mlpo.types import Completion, Problem, Request
 

@@ -14,8 +14,8 @@ from mlpo.method.metrics.evaluation import grade, strategy_metrics
 from mlpo.stages.progress import progress
 from mlpo.stages.registered import RegisteredLeader, read_registered
 from mlpo.stages.rivals import leader_generations
-from mlpo.stages.team_models import team_models
 from mlpo.store import CompletionStore, read_jsonl, read_kept, request_key
+from mlpo.team.models import team_models
 from mlpo.tracking.connect import connect
 from mlpo.tracking.evaluations import add_evaluation
 from mlpo.tracking.gate import Evaluation

@@ -11,9 +11,9 @@ from mlpo.layout import passages_of, reference_of
 from mlpo.method.dealing import facts
 from mlpo.references.documents import read_documents
 from mlpo.stages.clock import stage_clock
-from mlpo.stages.holders import holds
-from mlpo.stages.team import check_agent
 from mlpo.store import write_jsonl_atomic
+from mlpo.team.holders import holds
+from mlpo.team.prompts import check_agent
 from mlpo.tracking.runs import stage_run
 from mlpo.types import Passage, Problem
 

@@ -29,8 +29,8 @@ from mlpo.stages.clock import stage_clock
 from mlpo.stages.policy import read_policy
 from mlpo.stages.results import read_metrics
 from mlpo.stages.strategies import served_strategy
-from mlpo.stages.team import team_prompts
 from mlpo.store import read_jsonl, write_json_atomic
+from mlpo.team.prompts import team_prompts
 from mlpo.tracking.candidate import Candidate
 from mlpo.tracking.gate import Evaluation
 from mlpo.tracking.register import Registration, register_leader

@@ -16,7 +16,7 @@ from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.prompts import AgentPrompt, LookUp, no_passages
 from mlpo.stages.policy import read_policy
 from mlpo.stages.strategies import consult_strategy
-from mlpo.stages.team import index_of
+from mlpo.team.prompts import index_of
 from mlpo.tracking.description import PARAMS_FILE, POLICY_FILE, TEAM_FILE, reference_in
 from mlpo.types import LEADER, Problem, Transcript
 

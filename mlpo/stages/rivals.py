@@ -22,7 +22,7 @@ from mlpo.method.strategies.lessons import lessons
 from mlpo.method.strategies.mixture import mixture_of_agents
 from mlpo.method.strategies.worked_examples import worked_examples
 from mlpo.stages.entrants import NUM_EXAMPLES, SELF_CONSISTENCY_SAMPLING, Contest, Entrant, leader_sampling
-from mlpo.stages.team_sampling import team_sampling
+from mlpo.team.sampling import team_sampling
 from mlpo.types import StrategyRun
 
 AFTER_THE_LEADER = ("majority_vote_equal_tokens", "self_consistency_equal_tokens")

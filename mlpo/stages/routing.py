@@ -19,9 +19,9 @@ from mlpo.method.prompts import AgentPrompt
 from mlpo.method.routers import router_by_family, router_by_overlap, router_by_score
 from mlpo.method.routing import Routing
 from mlpo.stages.entrants import Entrant, leader_sampling
-from mlpo.stages.team import index_of
-from mlpo.stages.team_sampling import team_sampling
 from mlpo.store import write_json_atomic
+from mlpo.team.prompts import index_of
+from mlpo.team.sampling import team_sampling
 from mlpo.types import LEADER, Message
 
 _ROUTING: TypeAdapter[Routing] = TypeAdapter(Routing)

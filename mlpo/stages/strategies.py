@@ -29,7 +29,7 @@ from mlpo.method.strategies.worked_examples import worked_examples
 from mlpo.stages.entrants import NUM_EXAMPLES, SELF_CONSISTENCY_SAMPLING, Contest, Entrant, leader_sampling
 from mlpo.stages.rivals import leader_generations, rivals, rivals_at_equal_tokens
 from mlpo.stages.routing import pooled, routers
-from mlpo.stages.team_sampling import team_sampling
+from mlpo.team.sampling import team_sampling
 from mlpo.types import LEADER, Problem, StrategyRun
 
 CONSULT = "leader_consult"

@@ -14,7 +14,7 @@ from mlpo.config import ConfigError, Params
 from mlpo.grading import is_equivalent
 from mlpo.layout import CALIBRATION_PROBLEMS
 from mlpo.method.coverage import Coverage, coverage_of_subsets
-from mlpo.stages.proposals import read_proposal_sets
+from mlpo.team.proposals import read_proposal_sets
 
 WIDTH_OF_A_LOG = 140
 """Columns where there is no terminal."""

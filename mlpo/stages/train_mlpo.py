@@ -32,12 +32,12 @@ from mlpo.method.selection import ProposalSet, count_by_correct, draw_tuples, ea
 from mlpo.method.strategies.hostile_prompts import HostileClaims
 from mlpo.models.load import LoadedModel, save_leader
 from mlpo.stages.clock import StageClock, stage_clock
-from mlpo.stages.next_round import NextRound
-from mlpo.stages.proposals import read_proposal_sets
-from mlpo.stages.team import team_prompts
-from mlpo.stages.team_models import team_models
 from mlpo.stages.unfinished import claim_workspace, load_to_train, workspace_of
 from mlpo.store import CompletionStore, read_solo_accuracy, request_key, write_json_atomic
+from mlpo.team.models import team_models
+from mlpo.team.prompts import team_prompts
+from mlpo.team.proposals import read_proposal_sets
+from mlpo.team.refresh_proposals import NextRound
 from mlpo.tracking.runs import stage_run
 from mlpo.training.engine import why_not_vllm
 from mlpo.training.journal import MLPO_COLUMNS, Log, log_nothing, write_curve, write_rollouts

@@ -12,7 +12,7 @@ from mlpo.config import HOSTILE, ConfigError, RuntimeConfig
 from mlpo.inference.hostile_backend import HostileModels
 from mlpo.inference.local import LocalModels
 from mlpo.inference.scripted import ScriptedModels
-from mlpo.stages import team_models
+from mlpo.team import models as team_models
 from mlpo.types import Message, Problem, Request, Sampling
 
 PROBLEMS = {

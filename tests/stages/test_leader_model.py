@@ -25,8 +25,8 @@ from mlpo.models.load import load_model, save_leader
 from mlpo.stages import export
 from mlpo.stages.register import LEADER_MODEL
 from mlpo.stages.strategies import team_strategy
-from mlpo.stages.team import team_prompts
 from mlpo.store import request_key
+from mlpo.team.prompts import team_prompts
 from mlpo.tracking.connect import as_global_store, connect
 from mlpo.tracking.register import register_leader
 from mlpo.tracking.registry import champion_folder

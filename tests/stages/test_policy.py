@@ -26,8 +26,8 @@ from mlpo.stages.evaluate import metrics_of
 from mlpo.stages.policy import read_policy, write_policy
 from mlpo.stages.routing import write_routing
 from mlpo.stages.strategies import consult_strategy, measuring_strategy, strategy_names, team_strategy
-from mlpo.stages.team import team_prompts
 from mlpo.store import read_jsonl
+from mlpo.team.prompts import team_prompts
 from mlpo.types import LEADER, Completion, Problem, Request
 from tests.stages.conftest import copy_proposals, proposed
 

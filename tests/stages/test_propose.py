@@ -15,9 +15,9 @@ from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import CALIBRATION_PROBLEMS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of
 from mlpo.method.strategies.baselines import single_agent
 from mlpo.stages import propose
-from mlpo.stages.team import agent_prompt
-from mlpo.stages.team_sampling import sampling_of
 from mlpo.store import read_jsonl, read_kept, request_key, write_jsonl_atomic
+from mlpo.team.prompts import agent_prompt
+from mlpo.team.sampling import sampling_of
 from mlpo.types import Completion, Problem, Request
 
 NUM_PROPOSALS = 3 * 2 + 2 + 4

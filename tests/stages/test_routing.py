@@ -17,10 +17,10 @@ from mlpo.method.routing import NEVER, UNROUTED, Routing
 from mlpo.stages import propose
 from mlpo.stages.arena import play, read_arena
 from mlpo.stages.evaluate import metrics_of
-from mlpo.stages.holders import num_holders
 from mlpo.stages.routing import read_routing, write_routing
 from mlpo.stages.strategies import strategy_names
 from mlpo.store import write_jsonl_atomic
+from mlpo.team.holders import num_holders
 from mlpo.types import LEADER, Passage, Problem, Request
 
 YARDSTICKS = {"router_by_score", "pooled_documents", "sft_pooled_documents"}

@@ -32,9 +32,9 @@ from mlpo.layout import (
 from mlpo.models.identity import weights_digest
 from mlpo.stages import demonstrate, propose, train_mlpo, train_sft
 from mlpo.stages.arena import read_arena
-from mlpo.stages.proposals import read_proposal_sets
-from mlpo.stages.team_models import SPLITS
 from mlpo.store import encode_kept, read_jsonl, read_kept, write_lines_atomic
+from mlpo.team.models import SPLITS
+from mlpo.team.proposals import read_proposal_sets
 from mlpo.types import Problem, Request
 from tests.stages.conftest import move_in, small_params
 from tests.training.conftest import tiny_folder  # noqa: F401 - a fixture

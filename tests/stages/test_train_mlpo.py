@@ -28,8 +28,8 @@ from mlpo.method.prompts import leader_messages, solo_messages
 from mlpo.models.identity import weights_digest
 from mlpo.models.load import load_model, save_model
 from mlpo.stages import propose, train_mlpo
-from mlpo.stages.proposals import read_proposal_sets
 from mlpo.store import read_jsonl, write_json_atomic
+from mlpo.team.proposals import read_proposal_sets
 from mlpo.training.sft import train_sft
 from mlpo.training.workspace import Workspace
 from mlpo.types import Completion, Demonstration, Problem, Request

@@ -10,8 +10,8 @@ from mlpo.inference.local import LocalModels
 from mlpo.layout import CALIBRATION_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, proposals_of
 from mlpo.method.answers import agent_answer, is_correct
 from mlpo.stages import propose
-from mlpo.stages.team_models import team_models
 from mlpo.store import read_jsonl
+from mlpo.team.models import team_models
 from mlpo.types import Completion, Problem
 
 

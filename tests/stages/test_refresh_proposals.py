@@ -8,7 +8,7 @@ from mlpo.config import Params, parse_params
 from mlpo.inference.scripted import ScriptedBackend
 from mlpo.method.prompts import AgentPrompt, leader_text
 from mlpo.method.strategies.leader_rounds import agent_request
-from mlpo.stages.next_round import NextRound
+from mlpo.team.refresh_proposals import NextRound
 from mlpo.training.plan import TrainingPrompt
 from mlpo.types import Completion, Problem, Request
 

@@ -10,9 +10,9 @@ import pytest
 from mlpo.config import AgentConfig, ReferenceConfig, SamplingConfig, parse_params
 from mlpo.layout import SHOT_PROBLEMS, passages_of
 from mlpo.method.prompts import agent_messages
-from mlpo.stages.team import agent_prompt, index_of
-from mlpo.stages.team_sampling import sampling_of, team_sampling
 from mlpo.store import write_jsonl_atomic
+from mlpo.team.prompts import agent_prompt, index_of
+from mlpo.team.sampling import sampling_of, team_sampling
 from mlpo.types import Passage, Problem, Sampling
 
 

@@ -1,0 +1,1 @@
+"""From params.yaml's team to prompts and proposals."""
