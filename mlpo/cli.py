@@ -192,7 +192,7 @@ def study(
 @app.command()
 def report() -> None:
     """The report of this checkout's results again: data/report/report.html and data/report/plots."""
-    from mlpo.stages import report as stage
+    from mlpo.evaluation import write_report as stage
 
     stage.run()
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlpo.config import AgentConfig, ConfigError, RuntimeConfig, ServeConfig
+from mlpo.evaluation.contest import leader_sampling
+from mlpo.evaluation.registered_leader import RegisteredLeader, read_registered
+from mlpo.evaluation.strategies import consult_strategy
 from mlpo.inference.backend import Backend, OnText
 from mlpo.inference.circuit_breaker import SparingBackend
 from mlpo.inference.model_pool import Models, ModelShelf
@@ -15,9 +18,6 @@ from mlpo.inference.remote_models import server_urls
 from mlpo.inference.usage import GenerationLedger
 from mlpo.method.strategies.baselines import solo_leader
 from mlpo.serving.asked import SOLO, Question
-from mlpo.stages.entrants import leader_sampling
-from mlpo.stages.registered import RegisteredLeader, read_registered
-from mlpo.stages.strategies import consult_strategy
 from mlpo.store import request_key
 from mlpo.types import LEADER, Completion, Message, Request, Sampling, StrategyRun
 

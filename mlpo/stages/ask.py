@@ -9,15 +9,15 @@ from rich.markup import escape
 from rich.panel import Panel
 
 from mlpo.config import ConfigError, Params
+from mlpo.evaluation.policy import read_policy
 from mlpo.evaluation.question import problem_of
+from mlpo.evaluation.registered_leader import RegisteredLeader, read_registered
 from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import MLPO_LEADER
 from mlpo.method.answers import agent_answer, think_of
 from mlpo.method.prompts import speaker
 from mlpo.report.transcript import one_line
-from mlpo.stages.policy import read_policy
-from mlpo.stages.registered import RegisteredLeader, read_registered
 from mlpo.store import request_key
 from mlpo.team.models import team_models
 from mlpo.team.prompts import team_prompts

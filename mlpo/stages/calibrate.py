@@ -12,6 +12,9 @@ from typing import Any
 
 from mlpo.calibration import fit_policy
 from mlpo.config import Params
+from mlpo.evaluation.policy import write_policy
+from mlpo.evaluation.routing import write_routing
+from mlpo.evaluation.strategies import CONSULT, measured_entrant, num_partial_drafts
 from mlpo.grading import is_equivalent
 from mlpo.inference.model_pool import Models
 from mlpo.layout import (
@@ -34,9 +37,6 @@ from mlpo.method.routing import fit_routing
 from mlpo.method.selection import ProposalSet
 from mlpo.stages.calibration import calibration_problems, check_leader, play_on_calibration
 from mlpo.stages.clock import stage_clock
-from mlpo.stages.policy import write_policy
-from mlpo.stages.routing import write_routing
-from mlpo.stages.strategies import CONSULT, measured_entrant, num_partial_drafts
 from mlpo.store import write_json_atomic
 from mlpo.team.prompts import team_prompts
 from mlpo.team.proposals import read_proposal_sets

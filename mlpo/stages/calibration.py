@@ -7,13 +7,13 @@ from contextlib import closing
 from pathlib import Path
 
 from mlpo.config import ConfigError, Params
+from mlpo.evaluation.contest import Contest, Entrant
+from mlpo.evaluation.transcripts import first_proposals, transcripts
 from mlpo.grading import is_equivalent
 from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.layout import CALIBRATION_PROBLEMS, WORK
 from mlpo.method.metrics.evaluation import Graded, grade
 from mlpo.stages.clock import StageClock
-from mlpo.stages.entrants import Contest, Entrant
-from mlpo.stages.play import first_proposals, transcripts
 from mlpo.stages.progress import progress
 from mlpo.store import CompletionStore, read_jsonl, request_key
 from mlpo.team.models import team_models

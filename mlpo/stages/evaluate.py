@@ -7,6 +7,9 @@ from typing import Any
 
 from mlpo import report
 from mlpo.config import Params
+from mlpo.evaluation.play import Arena, play, read_arena
+from mlpo.evaluation.policy import kept_policy
+from mlpo.evaluation.write_report import with_texts, write_page, write_plots
 from mlpo.inference.model_pool import Models
 from mlpo.layout import (
     METRICS,
@@ -22,13 +25,10 @@ from mlpo.layout import (
 from mlpo.method.consult_metrics import consult_metrics
 from mlpo.method.headroom import accuracy_by_holders, headroom_metrics
 from mlpo.method.metrics.evaluation import Graded, evaluation_metrics
-from mlpo.stages.arena import Arena, play, read_arena
 from mlpo.stages.clock import stage_clock
 from mlpo.stages.costs import strategy_seconds, usage, write_timings
 from mlpo.stages.headroom import before_training
-from mlpo.stages.policy import kept_policy
 from mlpo.stages.progress import progress
-from mlpo.stages.report import with_texts, write_page, write_plots
 from mlpo.store import write_json_atomic
 from mlpo.team.holders import num_holders
 from mlpo.team.models import team_models

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from mlpo.config import Params
+from mlpo.evaluation.contest import Entrant, leader_sampling
 from mlpo.grading import is_equivalent
 from mlpo.inference.model_pool import Models
 from mlpo.layout import CALIBRATION_PROBLEMS, HEADROOM, PROPOSALS, SFT_LEADER
@@ -15,7 +16,6 @@ from mlpo.method.strategies.baselines import solo_leader
 from mlpo.report.headroom import before_training_sentence
 from mlpo.stages.calibration import calibration_problems, check_leader, play_on_calibration
 from mlpo.stages.clock import StageClock, stage_clock
-from mlpo.stages.entrants import Entrant, leader_sampling
 from mlpo.store import write_json_atomic
 from mlpo.team.proposals import read_proposal_sets
 from mlpo.tracking.runs import stage_run

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from mlpo.evaluation.policy import kept_policy
+from mlpo.evaluation.strategies import CONSULT
 from mlpo.layout import CONSULT_POLICY
 from mlpo.method.consult_curve import Outcome, replayed
 from mlpo.method.consult_metrics import fixed_points
 from mlpo.method.consult_replay import attempts, joined, measured, tokens_of
 from mlpo.method.metrics.evaluation import Graded
-from mlpo.stages.policy import kept_policy
-from mlpo.stages.strategies import CONSULT
 from mlpo.types import LEADER
 
 SOLO = f"{LEADER}_solo"

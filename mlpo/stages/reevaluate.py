@@ -6,14 +6,14 @@ from collections import ChainMap
 from contextlib import closing
 
 from mlpo.config import ConfigError, Params
+from mlpo.evaluation.registered_leader import RegisteredLeader, read_registered
+from mlpo.evaluation.rivals import leader_generations
 from mlpo.grading import is_equivalent
 from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import PROBLEMS, TEST_PROBLEMS, WORK, proposals_of
 from mlpo.method.metrics.evaluation import grade, strategy_metrics
 from mlpo.stages.progress import progress
-from mlpo.stages.registered import RegisteredLeader, read_registered
-from mlpo.stages.rivals import leader_generations
 from mlpo.store import CompletionStore, read_jsonl, read_kept, request_key
 from mlpo.team.models import team_models
 from mlpo.tracking.connect import connect

@@ -8,6 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mlpo.config import ConfigError, Params, digest
+from mlpo.evaluation.metrics_file import read_metrics
+from mlpo.evaluation.policy import read_policy
+from mlpo.evaluation.strategies import served_strategy
 from mlpo.grading import is_equivalent
 from mlpo.layout import (
     CONSULT_POLICY,
@@ -26,9 +29,6 @@ from mlpo.method.prompts import agent_messages, leader_messages, solo_messages
 from mlpo.models.identity import model_identity, weights_digest
 from mlpo.report import readme_table
 from mlpo.stages.clock import stage_clock
-from mlpo.stages.policy import read_policy
-from mlpo.stages.results import read_metrics
-from mlpo.stages.strategies import served_strategy
 from mlpo.store import read_jsonl, write_json_atomic
 from mlpo.team.prompts import team_prompts
 from mlpo.tracking.candidate import Candidate

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mlpo.config import AgentConfig, LeaderConfig, Params
+from mlpo.evaluation.routing import has_documents
+from mlpo.evaluation.strategies import num_drafts, num_partial_drafts
 from mlpo.method.prompts import LEADER_SYSTEM, NOTE
 from mlpo.models.memory import BFLOAT16, FLOAT32, Memory, sampling_memory, training_memory
 from mlpo.models.model_info import ModelShape
 from mlpo.stages.demonstrate import MAX_OWN_SHOTS
 from mlpo.stages.questions import Questions, tokens_of
-from mlpo.stages.routing import has_documents
-from mlpo.stages.strategies import num_drafts, num_partial_drafts
 from mlpo.training.plan import num_planned_prompts, num_sft_steps
 from mlpo.types import LEADER
 

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import yaml
 
 from mlpo.config import ConfigError, Params, digest, parse_params
+from mlpo.evaluation.strategies import strategy_names
 from mlpo.fingerprint.stage_file import parameters_of
 from mlpo.layout import CODE, PARAMS
 from mlpo.stage_table import STAGES
-from mlpo.stages.strategies import strategy_names
 from mlpo.stages.study_costs import Cost, EvaluationCosts, training_cost
 from mlpo.studies import Comparison, Study, variant_raw
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpo.config import Params, ServeConfig
+from mlpo.evaluation.registered_leader import RegisteredLeader
 from mlpo.inference.scripted import ScriptedBackend, ScriptedModels
 from mlpo.method.prompts import AgentPrompt
 from mlpo.serving.asked import read_question
@@ -18,7 +19,6 @@ from mlpo.serving.champion import Champion, Shelf
 from mlpo.serving.desk import Desk
 from mlpo.serving.events import Done, Event, Refused
 from mlpo.serving.ticket import Listeners, Ticket
-from mlpo.stages.registered import RegisteredLeader
 from mlpo.types import LEADER, Message, Request, Sampling
 
 Reply = Callable[[Request], str]

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from mlpo.config import ConfigError, Params, parse_params
+from mlpo.evaluation.policy import kept_policy, read_policy
+from mlpo.evaluation.routing import read_routing
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import (
     CALIBRATION_METRICS,
@@ -24,8 +26,6 @@ from mlpo.layout import (
 )
 from mlpo.method.prompts import leader_text
 from mlpo.stages import calibrate, headroom, propose
-from mlpo.stages.policy import kept_policy, read_policy
-from mlpo.stages.routing import read_routing
 from mlpo.store import write_jsonl_atomic
 from mlpo.types import Completion, Request
 from tests.stages.conftest import problem

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from mlpo.config import Params
+from mlpo.evaluation import write_report as report
+from mlpo.evaluation.strategies import strategy_names
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import METRICS, MLPO_LEADER, PLOTS, REPORT, SFT_LEADER, TIMINGS, TRANSCRIPTS, WORK
 from mlpo.method.prompts import leader_text
-from mlpo.stages import evaluate, propose, report
-from mlpo.stages.strategies import strategy_names
+from mlpo.stages import evaluate, propose
 from mlpo.tracking.connect import connect
 from mlpo.types import LEADER, Request
 

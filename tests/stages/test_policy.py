@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 
 from mlpo.config import ConfigError, Params, parse_params
+from mlpo.evaluation.play import play, read_arena
+from mlpo.evaluation.policy import read_policy, write_policy
+from mlpo.evaluation.routing import write_routing
+from mlpo.evaluation.strategies import consult_strategy, measuring_strategy, strategy_names, team_strategy
 from mlpo.inference.runner import run_strategies
 from mlpo.inference.scripted import ScriptedBackend, ScriptedModels
 from mlpo.inference.usage import GenerationLedger
@@ -21,11 +25,7 @@ from mlpo.method.consult_replay import measured
 from mlpo.method.metrics.evaluation import grade
 from mlpo.method.prompts import leader_text
 from mlpo.method.routing import UNROUTED
-from mlpo.stages.arena import play, read_arena
 from mlpo.stages.evaluate import metrics_of
-from mlpo.stages.policy import read_policy, write_policy
-from mlpo.stages.routing import write_routing
-from mlpo.stages.strategies import consult_strategy, measuring_strategy, strategy_names, team_strategy
 from mlpo.store import read_jsonl
 from mlpo.team.prompts import team_prompts
 from mlpo.types import LEADER, Completion, Problem, Request

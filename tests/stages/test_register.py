@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mlpo.config import ConfigError, Params, parse_params
+from mlpo.evaluation.policy import write_policy
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import (
     CONSULT_POLICY,
@@ -26,7 +27,6 @@ from mlpo.method.confidence import ConfidenceMap
 from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.prompts import leader_text
 from mlpo.stages import evaluate, propose, register
-from mlpo.stages.policy import write_policy
 from mlpo.tracking.promotion import promote
 from mlpo.tracking.registry import champion_folder, leaders
 from mlpo.types import Request

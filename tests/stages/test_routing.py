@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from mlpo.config import ConfigError, Params, parse_params
+from mlpo.evaluation.play import play, read_arena
+from mlpo.evaluation.routing import read_routing, write_routing
+from mlpo.evaluation.strategies import strategy_names
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import MLPO_LEADER, ROUTING, SFT_LEADER, passages_of
@@ -15,10 +18,7 @@ from mlpo.method.prompts import leader_text
 from mlpo.method.rare_words import WordCounts
 from mlpo.method.routing import NEVER, UNROUTED, Routing
 from mlpo.stages import propose
-from mlpo.stages.arena import play, read_arena
 from mlpo.stages.evaluate import metrics_of
-from mlpo.stages.routing import read_routing, write_routing
-from mlpo.stages.strategies import strategy_names
 from mlpo.store import write_jsonl_atomic
 from mlpo.team.holders import num_holders
 from mlpo.types import LEADER, Passage, Problem, Request

@@ -10,12 +10,12 @@ import pytest
 from tests.agents.chat_server import Body, ChatServer
 
 from mlpo.config import ConfigError, Params, parse_params
+from mlpo.evaluation.play import play, read_arena
 from mlpo.inference.backend import DeadModelError
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import MLPO_LEADER, SFT_LEADER, proposals_of
 from mlpo.stages import propose
-from mlpo.stages.arena import play, read_arena
 from mlpo.stages.evaluate import dead_agents
 from mlpo.store import read_jsonl
 from mlpo.types import Completion, Request

@@ -17,6 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from mlpo.config import HOSTILE, Params, parse_params
+from mlpo.evaluation.play import read_arena
 from mlpo.grading import is_equivalent
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import (
@@ -31,7 +32,6 @@ from mlpo.layout import (
 )
 from mlpo.models.identity import weights_digest
 from mlpo.stages import demonstrate, propose, train_mlpo, train_sft
-from mlpo.stages.arena import read_arena
 from mlpo.store import encode_kept, read_jsonl, read_kept, write_lines_atomic
 from mlpo.team.models import SPLITS
 from mlpo.team.proposals import read_proposal_sets

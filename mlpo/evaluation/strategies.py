@@ -8,6 +8,9 @@ from functools import partial
 from typing import Any
 
 from mlpo.config import Params
+from mlpo.evaluation.contest import NUM_EXAMPLES, SELF_CONSISTENCY_SAMPLING, Contest, Entrant, leader_sampling
+from mlpo.evaluation.rivals import leader_generations, rivals, rivals_at_equal_tokens
+from mlpo.evaluation.routing import pooled, routers
 from mlpo.layout import MLPO_LEADER, SFT_LEADER
 from mlpo.method.agreement import agreed, with_agreement
 from mlpo.method.consult import consult, every_answer
@@ -26,9 +29,6 @@ from mlpo.method.strategies.baselines import (
 )
 from mlpo.method.strategies.leader_rounds import RoundRules, leader_rounds
 from mlpo.method.strategies.worked_examples import worked_examples
-from mlpo.stages.entrants import NUM_EXAMPLES, SELF_CONSISTENCY_SAMPLING, Contest, Entrant, leader_sampling
-from mlpo.stages.rivals import leader_generations, rivals, rivals_at_equal_tokens
-from mlpo.stages.routing import pooled, routers
 from mlpo.team.sampling import team_sampling
 from mlpo.types import LEADER, Problem, StrategyRun
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from mlpo.config import RIVALS, ConfigError, Params, parse_params
+from mlpo.evaluation.play import play, read_arena
+from mlpo.evaluation.strategies import strategy_names
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import (
@@ -27,9 +29,7 @@ from mlpo.method.prompts import leader_text
 from mlpo.method.strategies.corex import SCORE_SYSTEM
 from mlpo.method.strategies.deferral import DEFERRAL_SYSTEM
 from mlpo.stages import propose
-from mlpo.stages.arena import play, read_arena
 from mlpo.stages.evaluate import metrics_of
-from mlpo.stages.strategies import strategy_names
 from mlpo.store import read_jsonl, write_json_atomic, write_jsonl_atomic
 from mlpo.types import LEADER, Problem, Request, Transcript
 from tests.stages.conftest import copy_proposals, proposed

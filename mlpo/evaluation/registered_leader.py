@@ -10,12 +10,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mlpo.config import AgentConfig, ConfigError, Params, RuntimeConfig, parse_params
+from mlpo.evaluation.policy import read_policy
+from mlpo.evaluation.strategies import consult_strategy
 from mlpo.inference.model_pool import ModelShelf
 from mlpo.inference.runner import run_strategies
 from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.prompts import AgentPrompt, LookUp, no_passages
-from mlpo.stages.policy import read_policy
-from mlpo.stages.strategies import consult_strategy
 from mlpo.team.prompts import index_of
 from mlpo.tracking.description import PARAMS_FILE, POLICY_FILE, TEAM_FILE, reference_in
 from mlpo.types import LEADER, Problem, Transcript

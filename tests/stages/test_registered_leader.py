@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from mlpo.config import ConfigError, RuntimeConfig, parse_params
+from mlpo.evaluation.policy import write_policy
 from mlpo.evaluation.question import problem_of
+from mlpo.evaluation.registered_leader import read_registered
 from mlpo.inference.model_pool import ModelShelf
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.inference.usage import GenerationLedger
 from mlpo.method.confidence import ConfidenceMap
 from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.prompts import leader_text
-from mlpo.stages.policy import write_policy
-from mlpo.stages.registered import read_registered
 from mlpo.store import request_key, write_jsonl_atomic
 from mlpo.tracking.description import POLICY_FILE, reference_in
 from mlpo.types import LEADER, Completion, Passage, Request

@@ -14,6 +14,7 @@ from huggingface_hub import ModelCard
 
 from mlpo.config import ConfigError, Params, RuntimeConfig, parse_params
 from mlpo.evaluation.question import problem_of
+from mlpo.evaluation.strategies import team_strategy
 from mlpo.inference.local import LocalModels
 from mlpo.inference.model_pool import ModelShelf
 from mlpo.inference.runner import run_strategies
@@ -24,7 +25,6 @@ from mlpo.method.strategies.baselines import solo_leader
 from mlpo.models.load import load_model, save_leader
 from mlpo.stages import export
 from mlpo.stages.register import LEADER_MODEL
-from mlpo.stages.strategies import team_strategy
 from mlpo.store import request_key
 from mlpo.team.prompts import team_prompts
 from mlpo.tracking.connect import as_global_store, connect

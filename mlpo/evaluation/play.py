@@ -10,6 +10,12 @@ from functools import partial
 from typing import NamedTuple
 
 from mlpo.config import ConfigError, Params
+from mlpo.evaluation.contest import Contest, Entrant
+from mlpo.evaluation.policy import read_policy
+from mlpo.evaluation.rivals import rivals_at_equal_tokens
+from mlpo.evaluation.routing import read_routing
+from mlpo.evaluation.strategies import CONSULT, contests, measured_entrant
+from mlpo.evaluation.transcripts import first_proposals, transcripts
 from mlpo.grading import is_equivalent
 from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.inference.usage import GenerationLedger
@@ -17,12 +23,6 @@ from mlpo.layout import METRICS, MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, TRANSCR
 from mlpo.method.metrics.evaluation import Graded, grade
 from mlpo.method.selection import best_agent
 from mlpo.method.strategies.baselines import ORACLE, oracle_any
-from mlpo.stages.entrants import Contest, Entrant
-from mlpo.stages.play import first_proposals, transcripts
-from mlpo.stages.policy import read_policy
-from mlpo.stages.rivals import rivals_at_equal_tokens
-from mlpo.stages.routing import read_routing
-from mlpo.stages.strategies import CONSULT, contests, measured_entrant
 from mlpo.store import CompletionStore, read_jsonl, request_key, write_jsonl_atomic
 from mlpo.team.prompts import team_prompts
 from mlpo.team.proposals import read_proposal_sets

@@ -16,10 +16,10 @@ def open_team(folder: Path) -> Ask:
     """The leader in `folder` with its team; models are loaded at the first question and stay loaded."""
     from mlpo.config import RuntimeConfig
     from mlpo.evaluation.question import problem_of
+    from mlpo.evaluation.registered_leader import read_registered
     from mlpo.inference.local import LocalModels
     from mlpo.inference.model_pool import ModelShelf
     from mlpo.inference.usage import GenerationLedger
-    from mlpo.stages.registered import read_registered
     from mlpo.store import request_key
     from mlpo.types import Completion
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from mlpo.config import Params
+from mlpo.evaluation.contest import NUM_EXAMPLES, SELF_CONSISTENCY_SAMPLING, Contest, Entrant, leader_sampling
 from mlpo.method.prompts import AgentPrompt
 from mlpo.method.selection import ProposalSet
 from mlpo.method.strategies.budgets import self_consistency_within, vote_within
@@ -21,7 +22,6 @@ from mlpo.method.strategies.deferral import deferral, deferral_examples
 from mlpo.method.strategies.lessons import lessons
 from mlpo.method.strategies.mixture import mixture_of_agents
 from mlpo.method.strategies.worked_examples import worked_examples
-from mlpo.stages.entrants import NUM_EXAMPLES, SELF_CONSISTENCY_SAMPLING, Contest, Entrant, leader_sampling
 from mlpo.team.sampling import team_sampling
 from mlpo.types import StrategyRun
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mlpo.config import ConfigError
+from mlpo.evaluation import write_report as report
 from mlpo.layout import METRICS, transcripts_of
-from mlpo.stages import report
 from mlpo.store import write_json_atomic, write_jsonl_atomic
 from mlpo.types import Transcript
 

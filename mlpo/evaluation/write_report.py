@@ -9,10 +9,10 @@ from typing import Any
 
 from mlpo import report
 from mlpo.config import ConfigError
+from mlpo.evaluation.metrics_file import read_metrics
 from mlpo.grading import is_equivalent
 from mlpo.layout import METRICS, MLPO_CURVE, PLOTS, REPORT, SFT_CURVE, TEST_PROBLEMS, TIMINGS, transcripts_of
 from mlpo.method.metrics.evaluation import Graded, grade
-from mlpo.stages.results import read_metrics
 from mlpo.store import read_jsonl
 from mlpo.types import LEADER, Problem, Transcript
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlpo.config import Params
+from mlpo.evaluation.contest import Contest
 from mlpo.inference.model_pool import ModelShelf
 from mlpo.inference.runner import stream_strategies
 from mlpo.layout import proposals_of
-from mlpo.stages.entrants import Contest
 from mlpo.store import read_kept
 from mlpo.types import LEADER, Completion, Problem, Transcript
 
