@@ -76,7 +76,7 @@ def run(
 def _print_plan(params: Params, source: Path, memory_gb: float | None) -> None:
     from rich.console import Console
 
-    from mlpo.stages import dry_run
+    from mlpo.planning import dry_run
 
     console = Console(width=None if sys.stdout.isatty() else 160)
     dry_run.run(params, console, source=str(source), memory_gb=memory_gb)

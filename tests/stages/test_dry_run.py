@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from mlpo.config import ConfigError, LoraConfig, Params, load_params, parse_params
-from mlpo.stages import dry_run
-from mlpo.stages.plan import make_plan
-from mlpo.stages.questions import read_questions, tokens_of
-from mlpo.stages.stage_plans import Planner, StagePlan
+from mlpo.planning import dry_run
+from mlpo.planning.plan import make_plan
+from mlpo.planning.prompt_lengths import read_questions, tokens_of
+from mlpo.planning.stage_plans import Planner, StagePlan
 from tests.training.conftest import tiny_folder  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ from mlpo.evaluation.strategies import num_drafts, num_partial_drafts
 from mlpo.method.prompts import LEADER_SYSTEM, NOTE
 from mlpo.models.memory import BFLOAT16, FLOAT32, Memory, sampling_memory, training_memory
 from mlpo.models.model_info import ModelShape
+from mlpo.planning.prompt_lengths import Questions, tokens_of
 from mlpo.stages.demonstrate import MAX_OWN_SHOTS
-from mlpo.stages.questions import Questions, tokens_of
 from mlpo.training.plan import num_planned_prompts, num_sft_steps
 from mlpo.types import LEADER
 

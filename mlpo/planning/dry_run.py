@@ -10,8 +10,8 @@ from rich.table import Table
 
 from mlpo.config import ConfigError, Params
 from mlpo.models.memory import Memory
-from mlpo.stages.plan import make_plan
-from mlpo.stages.stage_plans import ModelPlan, StagePlan
+from mlpo.planning.plan import make_plan
+from mlpo.planning.stage_plans import ModelPlan, StagePlan
 
 
 def run(params: Params, console: Console, *, source: str, memory_gb: float | None = None) -> None:

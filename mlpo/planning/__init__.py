@@ -1,0 +1,1 @@
+"""The dry run: what a pipeline would ask, cost and fit."""
