@@ -94,7 +94,7 @@ def _stage(name: str, *arguments: str) -> None:
 
 
 def _evaluate_again(version: str) -> None:
-    from mlpo.stages import reevaluate
+    from mlpo.commands import evaluate_version as reevaluate
     from mlpo.tracking.registry import version_number
 
     reevaluate.run(_params(), version_number(version))
@@ -134,7 +134,7 @@ def code() -> None:
 @app.command()
 def ask(question: Annotated[str, typer.Argument(help='Such as "17 + 25?"')]) -> None:
     """Ask the champion and its team, round by round."""
-    from mlpo.stages import ask as stage
+    from mlpo.commands import ask as stage
 
     stage.run(_params(), question)
 
@@ -166,8 +166,8 @@ def grade(
     """Grade texts: one {answer, score, reason} a line, by the grader that trains and evaluates."""
     from contextlib import nullcontext
 
+    from mlpo.commands import grade as stage
     from mlpo.config import ConfigError
-    from mlpo.stages import grade as stage
 
     try:
         lines = nullcontext(sys.stdin.buffer) if file is None else file.open("rb")
@@ -206,7 +206,7 @@ def pool(
     picture: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the accuracies, too.")] = None,
 ) -> None:
     """Several seeds as one result: accuracies and differences, averaged inside a problem, then over problems."""
-    from mlpo.stages import pool as stage
+    from mlpo.commands import pool as stage
 
     stage.run(_params(), places, markdown=markdown, picture=picture)
 
@@ -233,7 +233,7 @@ def inspect_transcripts(
     question: Annotated[str, typer.Option(metavar="WORDS", help="Only questions that hold these words.")] = "",
 ) -> None:
     """What a strategy did for test problems, as Markdown: who said what, what was read in it, what it cost."""
-    from mlpo.stages import transcripts
+    from mlpo.commands import inspect_transcripts as transcripts
 
     transcripts.run(strategy, number, question)
 
@@ -245,7 +245,7 @@ def inspect_proposals(
     question: Annotated[str, typer.Option(metavar="WORDS", help="Only questions that hold these words.")] = "",
 ) -> None:
     """What an agent was asked, what it looked up in its own documents, and what it proposed."""
-    from mlpo.stages import inspect_proposals as stage
+    from mlpo.commands import inspect_proposals as stage
 
     stage.run(_params(), agent, number, question)
 
@@ -255,7 +255,7 @@ def inspect_demonstrations(
     number: Annotated[int, typer.Option(min=1, help="How many, one kind after the other.")] = 3,
 ) -> None:
     """What the leader is trained on in green, its prompt dim."""
-    from mlpo.stages import inspect_demonstrations as stage
+    from mlpo.commands import inspect_demonstrations as stage
 
     stage.run(number)
 
@@ -265,7 +265,7 @@ def team_coverage(
     best: Annotated[int, typer.Option(min=1, help="Rows for each number of agents.")] = 5,
 ) -> None:
     """How often some agent is right, for every subset of the team: on calibration problems."""
-    from mlpo.stages import team_coverage as stage
+    from mlpo.commands import team_coverage as stage
 
     stage.run(_params(), best=best)
 
@@ -277,7 +277,7 @@ def promote(
     reason: Annotated[str | None, typer.Option(help="Recorded with the decision.")] = None,
 ) -> None:
     """Make a registered leader the champion, if it clears the gate."""
-    from mlpo.stages import leaders
+    from mlpo.commands import leaders
 
     leaders.promote(_params(), version, force=force, reason=reason)
 
@@ -285,7 +285,7 @@ def promote(
 @app.command()
 def rollback(reason: Annotated[str | None, typer.Option(help="Recorded with the decision.")] = None) -> None:
     """Make the previous champion the champion again."""
-    from mlpo.stages import leaders
+    from mlpo.commands import leaders
 
     leaders.rollback(reason)
 
@@ -293,7 +293,7 @@ def rollback(reason: Annotated[str | None, typer.Option(help="Recorded with the 
 @app.command("leaders")
 def list_leaders() -> None:
     """Every registered leader, newest first: accuracy, evaluation set, aliases."""
-    from mlpo.stages import leaders
+    from mlpo.commands import leaders
 
     leaders.show_leaders()
 
@@ -304,7 +304,7 @@ def export(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.")],
 ) -> None:
     """A registered leader as a plain Hugging Face folder: weights, tokenizer, chat template, model card."""
-    from mlpo.stages import export as stage
+    from mlpo.commands import export as stage
 
     stage.run(version, folder)
 
@@ -317,7 +317,7 @@ def lineage(
     ],
 ) -> None:
     """Where a registered leader came from: commit, flow runs, MLflow runs, content."""
-    from mlpo.stages import leaders
+    from mlpo.commands import leaders
 
     leaders.show_lineage(reference)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from mlpo.commands import ask
 from mlpo.config import ConfigError, Params, RoundsConfig, parse_params
 from mlpo.evaluation.policy import write_policy
 from mlpo.inference.backend import failed
@@ -19,7 +20,6 @@ from mlpo.layout import MLPO_LEADER, passages_of
 from mlpo.method.confidence import ConfidenceMap
 from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.prompts import AgentPrompt, leader_text
-from mlpo.stages import ask
 from mlpo.store import write_jsonl_atomic
 from mlpo.tracking.register import register_leader
 from mlpo.tracking.runs import stage_run

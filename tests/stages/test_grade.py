@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from mlpo.commands import grade
 from mlpo.config import ConfigError
-from mlpo.stages import grade
 
 ROOT = Path(__file__).parents[2]
 LINES: list[tuple[dict[str, Any], dict[str, Any]]] = [

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from mlpo.commands import inspect_proposals
 from mlpo.config import ConfigError, Params, parse_params
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import TEST_PROBLEMS, passages_of
-from mlpo.stages import inspect_proposals, propose
+from mlpo.stages import propose
 from mlpo.store import write_jsonl_atomic
 from mlpo.types import Completion, Passage, Request
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from mlpo.commands import leaders
 from mlpo.config import ConfigError, Params
-from mlpo.stages import leaders
 from mlpo.tracking.connect import connect
 
 

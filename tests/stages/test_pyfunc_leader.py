@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
+from mlpo.commands import export
 from mlpo.config import ConfigError, Params, RuntimeConfig, parse_params
 from mlpo.evaluation.question import problem_of
 from mlpo.evaluation.strategies import team_strategy
@@ -23,7 +24,6 @@ from mlpo.layout import MLPO_LEADER
 from mlpo.method.prompts import LEADER_SYSTEM
 from mlpo.method.strategies.baselines import solo_leader
 from mlpo.models.load import load_model, save_leader
-from mlpo.stages import export
 from mlpo.stages.register import LEADER_MODEL
 from mlpo.store import request_key
 from mlpo.team.prompts import team_prompts

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from mlpo.commands import team_coverage
 from mlpo.config import ConfigError, Params
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import CALIBRATION_PROBLEMS, TEST_PROBLEMS
-from mlpo.stages import propose, team_coverage
+from mlpo.stages import propose
 from mlpo.store import read_jsonl, write_jsonl_atomic
 from mlpo.types import Problem, Request
 

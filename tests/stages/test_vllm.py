@@ -16,6 +16,7 @@ import psutil
 import pytest
 from transformers import AutoTokenizer
 
+from mlpo.commands import export
 from mlpo.config import Params, RuntimeConfig, ServerConfig
 from mlpo.evaluation.question import problem_of
 from mlpo.inference.backend import Backend
@@ -26,7 +27,6 @@ from mlpo.layout import MLPO_LEADER
 from mlpo.method.prompts import LEADER_SYSTEM, solo_messages
 from mlpo.models.chat_template import render
 from mlpo.models.load import load_model, save_leader
-from mlpo.stages import export
 from mlpo.stages.register import LEADER_MODEL
 from mlpo.tracking.register import register_leader
 from mlpo.tracking.runs import stage_run

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpo import report
+from mlpo.commands.pool_consult import Asked, asked_as_played, asked_when_unsure, told
 from mlpo.config import ConfigError, Params, load_params
 from mlpo.evaluation.graded import read_graded, scores_of
 from mlpo.evaluation.strategies import CONSULT
@@ -16,7 +17,6 @@ from mlpo.method.metrics.pooling import Scores, pooled_accuracy, pooled_differen
 from mlpo.method.metrics.significance import holm_p
 from mlpo.method.strategies.baselines import ORACLE
 from mlpo.report.pooled import PooledRow
-from mlpo.stages.pool_consult import Asked, asked_as_played, asked_when_unsure, told
 from mlpo.tracking.legal import flatten
 from mlpo.types import LEADER
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from mlpo.commands import evaluate_version as reevaluate
 from mlpo.config import ConfigError, Params
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import MLPO_LEADER, SHOT_PROBLEMS, TEST_PROBLEMS
 from mlpo.method.prompts import AgentPrompt, leader_text
-from mlpo.stages import reevaluate
 from mlpo.store import write_jsonl_atomic
 from mlpo.tracking.connect import connect
 from mlpo.tracking.evaluations import evaluations_of

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from mlpo.commands import inspect_transcripts as transcripts
 from mlpo.config import RIVALS, ConfigError
 from mlpo.layout import TEST_PROBLEMS, transcripts_of
-from mlpo.stages import transcripts
 from mlpo.store import write_jsonl_atomic
 from mlpo.types import LEADER, Completion, Passage, Problem, Round, Transcript
 
