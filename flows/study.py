@@ -13,7 +13,7 @@ from pydantic import Field
 from flows.command import failed, run_word
 from flows.failure import report_failure
 from flows.process import ends_with_worker
-from mlpo.stages.study import RESULTS
+from mlpo.studies.run import RESULTS
 
 Jobs = Annotated[int, Field(ge=1, le=64)]
 

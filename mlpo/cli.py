@@ -184,7 +184,7 @@ def study(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and what they cost.")] = False,
 ) -> None:
     """Ablations: every variant of a study with every seed, as tables. What is finished is not run again."""
-    from mlpo.stages import study as stage
+    from mlpo.studies.spec import run as stage
 
     sys.exit(stage.run(name, jobs=jobs, dry_run=dry_run).exit_code)
 

@@ -9,7 +9,7 @@ import pytest
 
 import flows.study
 from flows.stage import Outcome
-from mlpo.stages.study import RESULTS
+from mlpo.studies.run import RESULTS
 
 
 @pytest.fixture

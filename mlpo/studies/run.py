@@ -11,16 +11,16 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from mlpo.report.study import StudyTables, print_study, study_csv, study_json, study_markdown
 from mlpo.report.table import WIDTH_OF_A_LOG
-from mlpo.stages.study_costs import Cost
-from mlpo.stages.study_folders import StudyFolders
-from mlpo.stages.study_jobs import StudyJobs
-from mlpo.stages.study_plan import EVALUATE, MLPO, SFT, Run, RunId, StudyPlan, check_comparable, plan_study
-from mlpo.stages.study_progress import StudyProgress
-from mlpo.stages.study_results import comparison_rows, read_metrics, read_runs, variant_rows
 from mlpo.store import write_json_atomic, write_lines_atomic
-from mlpo.studies import Study, load_study
+from mlpo.studies.costs import Cost
+from mlpo.studies.folders import StudyFolders
+from mlpo.studies.jobs import StudyJobs
+from mlpo.studies.plan import EVALUATE, MLPO, SFT, Run, RunId, StudyPlan, check_comparable, plan_study
+from mlpo.studies.progress import StudyProgress
+from mlpo.studies.results import comparison_rows, read_metrics, read_runs, variant_rows
+from mlpo.studies.spec import Study, load_study
+from mlpo.studies.tables import StudyTables, print_study, study_csv, study_json, study_markdown
 
 RESULTS = Path("docs/studies")
 TRAINS = {SFT: "warm start", MLPO: "leader"}

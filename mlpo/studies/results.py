@@ -11,10 +11,10 @@ from mlpo.layout import METRICS
 from mlpo.method.metrics.evaluation import Difference
 from mlpo.method.metrics.pooling import Scores, pooled_accuracy, pooled_difference, sign_flip_p
 from mlpo.method.metrics.significance import holm_p, verdict
-from mlpo.report.study import ComparisonRow, VariantRow
-from mlpo.stages.study_folders import StudyFolders
-from mlpo.stages.study_plan import RunId, StudyPlan
-from mlpo.studies import Study
+from mlpo.studies.folders import StudyFolders
+from mlpo.studies.plan import RunId, StudyPlan
+from mlpo.studies.spec import Study
+from mlpo.studies.tables import ComparisonRow, VariantRow
 from mlpo.types import LEADER
 
 SHOWN = (LEADER, "leader_solo", "majority_vote")

@@ -11,8 +11,8 @@ import yaml
 from mlpo.benchmarks import BENCHMARKS
 from mlpo.config import ConfigError
 from mlpo.stages.prepare import draw_splits
-from mlpo.stages.study_plan import check_comparable, plan_study
-from mlpo.studies import STUDIES, Comparison, load_study, study_names, variant_params
+from mlpo.studies.plan import check_comparable, plan_study
+from mlpo.studies.spec import STUDIES, Comparison, load_study, study_names, variant_params
 
 ROOT = Path(__file__).parents[1]
 STUDY: dict[str, Any] = {

@@ -11,11 +11,11 @@ import pytest
 
 from mlpo.config import ConfigError
 from mlpo.processes.worktree import code_digest
-from mlpo.stages import study_folders
-from mlpo.stages.study_folders import RECORDS, Record, StudyFolders, take_over
-from mlpo.stages.study_plan import Run, plan_study
 from mlpo.store import write_json_atomic
-from mlpo.studies import Study
+from mlpo.studies.folders import RECORDS, Record, StudyFolders, take_over
+from mlpo.studies.plan import Run, plan_study
+from mlpo.studies.spec import Study
+from mlpo.studies.spec import folders as study_folders
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from mlpo.config import parse_params
-from mlpo.stages.study_plan import RunId, Step, StudyPlan, fingerprints, plan_study
-from mlpo.studies import Study
+from mlpo.studies.plan import RunId, Step, StudyPlan, fingerprints, plan_study
+from mlpo.studies.spec import Study
 
 ROOT = Path(__file__).parents[2]
 DESCRIPTION = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from mlpo.stages import study
-from mlpo.stages.study_costs import Cost
-from mlpo.stages.study_plan import RunId, Step, StepId
-from mlpo.stages.study_progress import StudyProgress
+from mlpo.studies.costs import Cost
+from mlpo.studies.plan import RunId, Step, StepId
+from mlpo.studies.progress import StudyProgress
+from mlpo.studies.spec import run as study
 
 ROOT = Path(__file__).parents[2]
 STAGE = '''

@@ -14,9 +14,9 @@ from typing import IO
 
 from mlpo.config import ConfigError
 from mlpo.processes.process_group import kept
-from mlpo.stages.study_folders import StudyFolders
-from mlpo.stages.study_plan import EVALUATE, Run, RunId, Step, StepId, StudyPlan
-from mlpo.stages.study_progress import StudyProgress
+from mlpo.studies.folders import StudyFolders
+from mlpo.studies.plan import EVALUATE, Run, RunId, Step, StepId, StudyPlan
+from mlpo.studies.progress import StudyProgress
 
 STUDY, VARIANT = "MLPO_STUDY", "MLPO_VARIANT"
 """Environment variables that tell a stage what its MLflow run belongs to."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from mlpo.stages.study_plan import Step, StepId
+from mlpo.studies.plan import Step, StepId
 
 LINE_SECONDS = 60.0
 """Seconds between two lines while nothing starts or ends."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mlpo.stages.study_plan import plan_study
-from mlpo.stages.study_results import comparison_rows, variant_rows
-from mlpo.studies import Study
+from mlpo.studies.plan import plan_study
+from mlpo.studies.results import comparison_rows, variant_rows
+from mlpo.studies.spec import Study
 
 ROOT = Path(__file__).parents[2]
 STUDY = Study.model_validate({

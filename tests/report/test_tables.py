@@ -10,7 +10,15 @@ import pytest
 from rich.console import Console
 
 from mlpo.method.metrics.evaluation import Difference, Interval
-from mlpo.report.study import ComparisonRow, StudyTables, VariantRow, print_study, study_csv, study_json, study_markdown
+from mlpo.studies.tables import (
+    ComparisonRow,
+    StudyTables,
+    VariantRow,
+    print_study,
+    study_csv,
+    study_json,
+    study_markdown,
+)
 
 
 def accuracy(value: float) -> Difference:

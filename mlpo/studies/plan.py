@@ -21,8 +21,8 @@ from mlpo.evaluation.strategies import strategy_names
 from mlpo.fingerprint.stage_file import parameters_of
 from mlpo.layout import CODE, PARAMS
 from mlpo.stage_table import STAGES
-from mlpo.stages.study_costs import Cost, EvaluationCosts, training_cost
-from mlpo.studies import Comparison, Study, variant_raw
+from mlpo.studies.costs import Cost, EvaluationCosts, training_cost
+from mlpo.studies.spec import Comparison, Study, variant_raw
 
 AGENTS, SFT, MLPO, EVALUATE = "agents", "train_sft", "train_mlpo", "evaluate"
 

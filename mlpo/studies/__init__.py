@@ -1,0 +1,1 @@
+"""A study: variants of the parameters with every seed, as tables."""
