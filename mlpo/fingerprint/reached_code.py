@@ -17,7 +17,7 @@ from mlpo.store import write_json_atomic
 PACKAGE = "mlpo"
 BOOKKEEPING: Mapping[str, str] = {
     "mlpo.fingerprint": "what is stale is no part of a result",
-    "mlpo.stages.clock": "it measures seconds",
+    "mlpo.stages.timings": "it measures seconds",
     "mlpo.stages.progress": "it shows how far a stage is",
     "mlpo.inference.usage": "it counts tokens and seconds of what was asked",
     "mlpo.inference.ray_backend": "where a request is computed; Ray's workers run the same backend",

@@ -36,7 +36,7 @@ from mlpo.method.metrics.shares import rounded
 from mlpo.method.routing import fit_routing
 from mlpo.method.selection import ProposalSet
 from mlpo.stages.calibration import calibration_problems, check_leader, play_on_calibration
-from mlpo.stages.clock import stage_clock
+from mlpo.stages.timings import stage_clock
 from mlpo.store import write_json_atomic
 from mlpo.team.prompts import team_prompts
 from mlpo.team.proposals import read_proposal_sets

@@ -13,8 +13,8 @@ from mlpo.grading import is_equivalent
 from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.layout import CALIBRATION_PROBLEMS, WORK
 from mlpo.method.metrics.evaluation import Graded, grade
-from mlpo.stages.clock import StageClock
 from mlpo.stages.progress import progress
+from mlpo.stages.timings import StageClock
 from mlpo.store import CompletionStore, read_jsonl, request_key
 from mlpo.team.models import team_models
 from mlpo.types import Problem

@@ -8,7 +8,7 @@ from mlpo.config import Params
 from mlpo.inference.usage import Usage
 from mlpo.layout import TIMINGS
 from mlpo.method.metrics.evaluation import Graded
-from mlpo.stages.clock import all_timings
+from mlpo.stages.timings import all_timings
 from mlpo.store import write_json_atomic
 from mlpo.tracking.provenance import current_commit
 

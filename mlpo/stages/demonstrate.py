@@ -25,8 +25,8 @@ from mlpo.method.answers import agent_answer, is_correct
 from mlpo.method.demonstrations import Demonstrations, build_demonstrations, count_demonstrations
 from mlpo.method.prompts import AgentPrompt
 from mlpo.method.strategies.leader_rounds import agent_request
-from mlpo.stages.clock import stage_clock
 from mlpo.stages.progress import progress
+from mlpo.stages.timings import stage_clock
 from mlpo.store import CompletionStore, read_jsonl, request_key, write_json_atomic, write_jsonl_atomic
 from mlpo.team.proposals import read_proposal_sets
 from mlpo.team.sampling import sampling_of

@@ -25,10 +25,10 @@ from mlpo.layout import (
 from mlpo.method.consult_metrics import consult_metrics
 from mlpo.method.headroom import accuracy_by_holders, headroom_metrics
 from mlpo.method.metrics.evaluation import Graded, evaluation_metrics
-from mlpo.stages.clock import stage_clock
 from mlpo.stages.costs import strategy_seconds, usage, write_timings
 from mlpo.stages.headroom import before_training
 from mlpo.stages.progress import progress
+from mlpo.stages.timings import stage_clock
 from mlpo.store import write_json_atomic
 from mlpo.team.holders import num_holders
 from mlpo.team.models import team_models

@@ -15,7 +15,7 @@ from mlpo.method.headroom import headroom, proposal_chances
 from mlpo.method.strategies.baselines import solo_leader
 from mlpo.report.headroom import before_training_sentence
 from mlpo.stages.calibration import calibration_problems, check_leader, play_on_calibration
-from mlpo.stages.clock import StageClock, stage_clock
+from mlpo.stages.timings import StageClock, stage_clock
 from mlpo.store import write_json_atomic
 from mlpo.team.proposals import read_proposal_sets
 from mlpo.tracking.runs import stage_run

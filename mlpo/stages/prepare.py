@@ -19,7 +19,7 @@ from mlpo.layout import (
 )
 from mlpo.method.contamination import contaminated
 from mlpo.method.splits import Sizes, Splits, overlap, split_family
-from mlpo.stages.clock import stage_clock
+from mlpo.stages.timings import stage_clock
 from mlpo.store import write_json_atomic, write_jsonl_atomic
 from mlpo.tracking.runs import stage_run
 

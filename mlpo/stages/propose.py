@@ -15,9 +15,9 @@ from mlpo.inference.cache import CHUNK, CachedBackend
 from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.layout import CALIBRATION_PROBLEMS, PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of, reference_of
 from mlpo.method.strategies.leader_rounds import agent_request
-from mlpo.stages.clock import stage_clock
 from mlpo.stages.finished import finished_output
 from mlpo.stages.progress import progress
+from mlpo.stages.timings import stage_clock
 from mlpo.store import CompletionStore, encode_kept, read_jsonl, read_kept, request_key, write_lines_atomic
 from mlpo.team.models import team_models
 from mlpo.team.prompts import agent_prompt, check_agent

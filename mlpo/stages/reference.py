@@ -10,7 +10,7 @@ from mlpo.config import ConfigError, Params, PrepareConfig, ReferenceConfig
 from mlpo.layout import passages_of, reference_of
 from mlpo.method.dealing import facts
 from mlpo.references.documents import read_documents
-from mlpo.stages.clock import stage_clock
+from mlpo.stages.timings import stage_clock
 from mlpo.store import write_jsonl_atomic
 from mlpo.team.holders import holds
 from mlpo.team.prompts import check_agent

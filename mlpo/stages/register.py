@@ -28,7 +28,7 @@ from mlpo.method.metrics.evaluation import Graded, grade
 from mlpo.method.prompts import agent_messages, leader_messages, solo_messages
 from mlpo.models.identity import model_identity, weights_digest
 from mlpo.report import readme_table
-from mlpo.stages.clock import stage_clock
+from mlpo.stages.timings import stage_clock
 from mlpo.store import read_jsonl, write_json_atomic
 from mlpo.team.prompts import team_prompts
 from mlpo.tracking.candidate import Candidate

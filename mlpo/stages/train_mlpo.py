@@ -31,8 +31,8 @@ from mlpo.method.rewards import leader_reward
 from mlpo.method.selection import ProposalSet, count_by_correct, draw_tuples, easy_filter, failure_weights
 from mlpo.method.strategies.hostile_prompts import HostileClaims
 from mlpo.models.load import LoadedModel, save_leader
-from mlpo.stages.clock import StageClock, stage_clock
-from mlpo.stages.unfinished import claim_workspace, load_to_train, workspace_of
+from mlpo.stages.resume import claim_workspace, load_to_train, workspace_of
+from mlpo.stages.timings import StageClock, stage_clock
 from mlpo.store import CompletionStore, read_solo_accuracy, request_key, write_json_atomic
 from mlpo.team.models import team_models
 from mlpo.team.prompts import team_prompts

@@ -10,8 +10,8 @@ from mlpo.layout import DEMONSTRATIONS, SFT_CURVE, SFT_LEADER
 from mlpo.method.prompts import LEADER_SYSTEM
 from mlpo.models.identity import model_identity
 from mlpo.models.load import LoadedModel, save_leader
-from mlpo.stages.clock import stage_clock
-from mlpo.stages.unfinished import claim_workspace, load_to_train, workspace_of
+from mlpo.stages.resume import claim_workspace, load_to_train, workspace_of
+from mlpo.stages.timings import stage_clock
 from mlpo.store import read_jsonl
 from mlpo.tracking.runs import stage_run
 from mlpo.training.journal import SFT_COLUMNS, Log, log_nothing, write_curve

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpo.stages.clock import TIMINGS_FOLDER, all_timings, read_timing, stage_clock
+from mlpo.stages.timings import TIMINGS_FOLDER, all_timings, read_timing, stage_clock
 from mlpo.types import Completion
 
 SLEPT = 0.05
