@@ -94,7 +94,7 @@ def _run(side: Side, name: str, shape: Shape, device: str) -> dict[str, Any]:
     import torch
 
     from mlpo.models.load import choose_device, choose_dtype
-    from mlpo.training.machine import peak_memory_mib
+    from mlpo.training.trainer_setup import peak_memory_mib
 
     where = choose_device(device)
     make: Callable[[Shape, str], Work] = getattr(module, side)

@@ -19,11 +19,11 @@ from mlpo.config import RuntimeConfig, TrainMlpoConfig
 from mlpo.method.rewards import RewardParts
 from mlpo.models.chat_template import render
 from mlpo.models.load import LoadedModel
-from mlpo.training.machine import quiet_libraries
 from mlpo.training.mlpo import MlpoTrainer
-from mlpo.training.plan import TrainingPrompt
+from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.training.rollouts import Roller
-from mlpo.training.workspace import Workspace
+from mlpo.training.run_folder import Workspace
+from mlpo.training.trainer_setup import quiet_libraries
 from mlpo.types import Completion, Problem, Sampling
 
 TRAIN = True

@@ -14,7 +14,7 @@ from benchmarks.contender import Work, synchronise, their_model
 from benchmarks.shape import Shape
 from benchmarks.steps import ours as ours
 from benchmarks.steps import prompt_texts
-from mlpo.training.machine import quiet_libraries
+from mlpo.training.trainer_setup import quiet_libraries
 
 TRAIN = True
 

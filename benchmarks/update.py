@@ -14,9 +14,9 @@ from benchmarks.shape import MICRO_BATCH_TOKENS, Shape
 from mlpo.config import TrainMlpoConfig
 from mlpo.method.objective import group_advantages
 from mlpo.models.generate import Drawn
-from mlpo.training.plan import TrainingPrompt
+from mlpo.training.micro_batches import make_parts, part_loss
+from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.training.rollouts import RolloutGroup
-from mlpo.training.update import make_parts, part_loss
 from mlpo.types import Problem
 
 TRAIN = True

@@ -13,7 +13,7 @@ from mlpo.config import HOSTILE, AgentConfig, LeaderConfig, Params
 from mlpo.models.model_info import model_shape
 from mlpo.planning.prompt_lengths import Questions, read_questions, tokens_of
 from mlpo.planning.stage_plans import ModelPlan, Planner, StagePlan
-from mlpo.training.engine import why_not_vllm
+from mlpo.training.vllm_sampler import why_not_vllm
 from mlpo.types import LEADER
 
 

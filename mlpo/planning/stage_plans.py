@@ -13,7 +13,7 @@ from mlpo.models.memory import BFLOAT16, FLOAT32, Memory, sampling_memory, train
 from mlpo.models.model_info import ModelShape
 from mlpo.planning.prompt_lengths import Questions, tokens_of
 from mlpo.stages.demonstrate import MAX_OWN_SHOTS
-from mlpo.training.plan import num_planned_prompts, num_sft_steps
+from mlpo.training.prompt_schedule import num_planned_prompts, num_sft_steps
 from mlpo.types import LEADER
 
 MESSAGE_TOKENS = 8

@@ -12,8 +12,8 @@ from mlpo.config import Params, Section, effective
 from mlpo.layout import WORK
 from mlpo.models.load import LoadedModel, choose_device, choose_dtype, load_model
 from mlpo.tracking.provenance import content_md5
-from mlpo.training.ranks import Ranks
-from mlpo.training.workspace import Workspace
+from mlpo.training.distributed import Ranks
+from mlpo.training.run_folder import Workspace
 
 
 def claim_workspace(

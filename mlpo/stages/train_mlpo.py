@@ -39,13 +39,13 @@ from mlpo.team.prompts import team_prompts
 from mlpo.team.proposals import read_proposal_sets
 from mlpo.team.refresh_proposals import NextRound
 from mlpo.tracking.runs import stage_run
-from mlpo.training.engine import why_not_vllm
-from mlpo.training.journal import MLPO_COLUMNS, Log, log_nothing, write_curve, write_rollouts
+from mlpo.training.distributed import Ranks, join_ranks
 from mlpo.training.mlpo import train_mlpo
-from mlpo.training.plan import Teams, TrainingPrompt, num_planned_prompts, plan_prompts
-from mlpo.training.ranks import Ranks, join_ranks
+from mlpo.training.prompt_schedule import Teams, TrainingPrompt, num_planned_prompts, plan_prompts
 from mlpo.training.rollouts import Roller
-from mlpo.training.workspace import Workspace
+from mlpo.training.run_folder import Workspace
+from mlpo.training.run_log import MLPO_COLUMNS, Log, log_nothing, write_curve, write_rollouts
+from mlpo.training.vllm_sampler import why_not_vllm
 from mlpo.types import Problem, Sampling
 
 

@@ -14,10 +14,10 @@ from mlpo.stages.resume import claim_workspace, load_to_train, workspace_of
 from mlpo.stages.timings import stage_clock
 from mlpo.store import read_jsonl
 from mlpo.tracking.runs import stage_run
-from mlpo.training.journal import SFT_COLUMNS, Log, log_nothing, write_curve
-from mlpo.training.ranks import Ranks, join_ranks
+from mlpo.training.distributed import Ranks, join_ranks
+from mlpo.training.run_folder import Workspace
+from mlpo.training.run_log import SFT_COLUMNS, Log, log_nothing, write_curve
 from mlpo.training.sft import train_sft
-from mlpo.training.workspace import Workspace
 from mlpo.types import Demonstration
 
 

@@ -13,7 +13,7 @@ from mlpo.method.answers import Equivalent, agent_answer, is_correct, parse_answ
 from mlpo.method.prompts import AgentPrompt
 from mlpo.method.strategies.leader_rounds import Share, agent_request, shown, surest_first
 from mlpo.team.sampling import team_sampling
-from mlpo.training.plan import TrainingPrompt
+from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.types import Completion, Round, Sampling, StrategyRun, Transcript
 
 

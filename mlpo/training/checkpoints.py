@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from transformers import Trainer
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
+from mlpo.training.run_folder import CHECKPOINT_PREFIX
 from mlpo.training.weights import WholeWeights, trainable_weights
-from mlpo.training.workspace import CHECKPOINT_PREFIX
 
 WEIGHTS = "trainable.safetensors"
 STATE = "trainer_state.json"

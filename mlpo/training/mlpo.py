@@ -25,9 +25,18 @@ from mlpo.models.chat_template import render
 from mlpo.models.load import LoadedModel
 from mlpo.models.lora import choose_trained
 from mlpo.training.checkpoints import SmallCheckpoints
+from mlpo.training.distributed import ALONE, COMMUNICATION, Ranks, lost_process
+from mlpo.training.fsdp import hold_weights
 from mlpo.training.guards import Guards, TrainingStopped
-from mlpo.training.journal import MLPO_COLUMNS, Log, curve_row, log_nothing, rollout_rows
-from mlpo.training.machine import (
+from mlpo.training.local_sampler import make_sampler
+from mlpo.training.lr_schedule import Scheduled
+from mlpo.training.micro_batches import Part, check_prompt_lengths, idle_part, make_parts, part_loss
+from mlpo.training.progress import Meter
+from mlpo.training.prompt_schedule import TrainingPrompt
+from mlpo.training.rollouts import Roller, RolloutGroup, reward_totals, rollout_metrics
+from mlpo.training.run_folder import Workspace
+from mlpo.training.run_log import MLPO_COLUMNS, Log, curve_row, log_nothing, rollout_rows
+from mlpo.training.trainer_setup import (
     leave_unwrapped,
     naming_the_budget,
     peak_memory_mib,
@@ -36,15 +45,6 @@ from mlpo.training.machine import (
     settle_device,
     trainer_arguments,
 )
-from mlpo.training.plan import TrainingPrompt
-from mlpo.training.progress import Meter
-from mlpo.training.ranks import ALONE, COMMUNICATION, Ranks, lost_process
-from mlpo.training.rollouts import Roller, RolloutGroup, reward_totals, rollout_metrics
-from mlpo.training.samplers import make_sampler
-from mlpo.training.schedule import Scheduled
-from mlpo.training.shards import hold_weights
-from mlpo.training.update import Part, check_prompt_lengths, idle_part, make_parts, part_loss
-from mlpo.training.workspace import Workspace
 
 
 class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):

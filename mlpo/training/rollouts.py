@@ -18,8 +18,8 @@ from mlpo.method.rewards import RewardParts
 from mlpo.method.seeds import derive_seed
 from mlpo.models.chat_template import render
 from mlpo.models.generate import Draw, Drawn
-from mlpo.training.plan import TrainingPrompt
-from mlpo.training.ranks import ALONE, Ranks
+from mlpo.training.distributed import ALONE, Ranks
+from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.training.sampler import Sampler
 from mlpo.types import FinishReason, Problem, Sampling
 

@@ -25,9 +25,15 @@ from mlpo.models.lm_head import predictions_at
 from mlpo.models.load import LoadedModel
 from mlpo.models.lora import choose_trained
 from mlpo.training.checkpoints import SmallCheckpoints
-from mlpo.training.encode import IGNORED, EncodedDemonstration, check_context, encode_demonstration
-from mlpo.training.journal import SFT_COLUMNS, Log, curve_row, log_nothing
-from mlpo.training.machine import (
+from mlpo.training.distributed import ALONE, COMMUNICATION, Ranks, lost_process
+from mlpo.training.fsdp import hold_weights
+from mlpo.training.lr_schedule import Scheduled
+from mlpo.training.progress import Meter
+from mlpo.training.prompt_schedule import num_sft_steps
+from mlpo.training.run_folder import Workspace
+from mlpo.training.run_log import SFT_COLUMNS, Log, curve_row, log_nothing
+from mlpo.training.sft_examples import IGNORED, EncodedDemonstration, check_context, encode_demonstration
+from mlpo.training.trainer_setup import (
     leave_unwrapped,
     naming_the_budget,
     peak_memory_mib,
@@ -36,12 +42,6 @@ from mlpo.training.machine import (
     settle_device,
     trainer_arguments,
 )
-from mlpo.training.plan import num_sft_steps
-from mlpo.training.progress import Meter
-from mlpo.training.ranks import ALONE, COMMUNICATION, Ranks, lost_process
-from mlpo.training.schedule import Scheduled
-from mlpo.training.shards import hold_weights
-from mlpo.training.workspace import Workspace
 from mlpo.types import Demonstration
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from mlpo.models.load import LoadedModel
-from mlpo.training.ranks import Ranks
+from mlpo.training.distributed import Ranks
 
 K = TypeVar("K", bound=Hashable)
 P = TypeVar("P")

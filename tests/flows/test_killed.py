@@ -30,7 +30,7 @@ from mlpo.layout import (
     reference_of,
 )
 from mlpo.store import write_json_atomic, write_jsonl_atomic
-from mlpo.training.workspace import Workspace
+from mlpo.training.run_folder import Workspace
 from mlpo.types import Problem
 from tests.flows.conftest import MakeCheckout, Prefect, eventually, run, running
 from tests.training.conftest import save_tiny

@@ -13,7 +13,7 @@ from mlpo.inference.remote_models import ServedModels
 from mlpo.models.embedded import embedded_folder
 from mlpo.models.ends import end_token_ids, named_end_token_ids, turn_end
 from mlpo.models.load import save_leader
-from mlpo.training.encode import encode_demonstration
+from mlpo.training.sft_examples import encode_demonstration
 from mlpo.types import Demonstration, Message
 from tests.models.families import FAMILIES, GEMMA_2, PHI_3, Family, leader_of, tokenizer_of
 

@@ -9,7 +9,7 @@ from mlpo.inference.scripted import ScriptedBackend
 from mlpo.method.prompts import AgentPrompt, leader_text
 from mlpo.method.strategies.leader_rounds import agent_request
 from mlpo.team.refresh_proposals import NextRound
-from mlpo.training.plan import TrainingPrompt
+from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.types import Completion, Problem, Request
 
 PROBLEM = Problem("p", "basics", "sum", "1 + 1?", "2", "integer")

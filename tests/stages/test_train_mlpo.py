@@ -30,8 +30,8 @@ from mlpo.models.load import load_model, save_model
 from mlpo.stages import propose, train_mlpo
 from mlpo.store import read_jsonl, write_json_atomic
 from mlpo.team.proposals import read_proposal_sets
+from mlpo.training.run_folder import Workspace
 from mlpo.training.sft import train_sft
-from mlpo.training.workspace import Workspace
 from mlpo.types import Completion, Demonstration, Problem, Request
 from tests.training.conftest import tiny_folder  # noqa: F401 - a fixture
 

@@ -16,7 +16,7 @@ from mlpo.models.identity import weights_digest
 from mlpo.models.load import load_model
 from mlpo.stages import train_sft
 from mlpo.store import write_jsonl_atomic
-from mlpo.training.workspace import Workspace
+from mlpo.training.run_folder import Workspace
 from mlpo.types import Demonstration, Message
 from tests.training.conftest import tiny_folder  # noqa: F401 - a fixture
 

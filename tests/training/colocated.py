@@ -28,9 +28,9 @@ from mlpo.models.generate import Draw, Drawn
 from mlpo.models.load import LoadedModel, load_model
 from mlpo.models.lora import choose_trained
 from mlpo.models.packed import Group, pack, packed_logprobs
-from mlpo.training.engine import ENVIRONMENT, VllmSampler
-from mlpo.training.ranks import ALONE
-from mlpo.training.samplers import OwnSampler
+from mlpo.training.distributed import ALONE
+from mlpo.training.local_sampler import OwnSampler
+from mlpo.training.vllm_sampler import ENVIRONMENT, VllmSampler
 from mlpo.training.weights import WholeWeights
 from mlpo.types import Message, Sampling
 from tests.training.together import SHARDED, mlpo, run, stop_at

@@ -12,7 +12,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mlpo.models.load import LoadedModel, load_model, save_model
-from mlpo.training.plan import TrainingPrompt
+from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.types import Completion, Problem
 
 SPECIALS = ["<end>", "<user>", "<model>"]

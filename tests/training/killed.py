@@ -23,10 +23,10 @@ from mlpo.config import RuntimeConfig, TrainMlpoConfig, TrainSftConfig
 from mlpo.method.rewards import RewardParts
 from mlpo.models.load import LoadedModel, load_model
 from mlpo.training.mlpo import train_mlpo
-from mlpo.training.plan import TrainingPrompt
+from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.training.rollouts import Roller
+from mlpo.training.run_folder import Workspace
 from mlpo.training.sft import train_sft
-from mlpo.training.workspace import Workspace
 from mlpo.types import Demonstration, Message, Problem, Sampling
 
 STEPS = 7

@@ -22,7 +22,7 @@ NAME = "tests.training.launched"
 def member(case: str, started: Path) -> None:
     """One of the two processes."""
     from mlpo.config import load_params
-    from mlpo.training.ranks import join_ranks
+    from mlpo.training.distributed import join_ranks
 
     ranks = join_ranks("cpu")
     print(f"process {ranks.rank} of {ranks.count}", flush=True)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from mlpo.config import ConfigError, RuntimeConfig
+from mlpo.training.distributed import join_ranks
 from mlpo.training.launch import launch, wants_launch
-from mlpo.training.ranks import join_ranks
 
 ROOT = Path(__file__).parents[2]
 

@@ -21,11 +21,11 @@ from mlpo.method.objective import group_advantages, policy_loss
 from mlpo.method.rewards import RewardParts
 from mlpo.models.load import LoadedModel, load_model
 from mlpo.training.guards import TrainingStopped
+from mlpo.training.micro_batches import part_loss
 from mlpo.training.mlpo import MlpoTrainer, train_mlpo
-from mlpo.training.plan import TrainingPrompt, num_planned_prompts
+from mlpo.training.prompt_schedule import TrainingPrompt, num_planned_prompts
 from mlpo.training.rollouts import Roller, RolloutGroup, reward_totals
-from mlpo.training.update import part_loss
-from mlpo.training.workspace import Workspace
+from mlpo.training.run_folder import Workspace
 from mlpo.types import Problem, Sampling
 
 MakePrompts = Callable[[int], list[TrainingPrompt]]

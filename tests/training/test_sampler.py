@@ -19,15 +19,15 @@ from mlpo.models.generate import Draw, Drawn
 from mlpo.models.load import LoadedModel
 from mlpo.models.packed import Group, pack, packed_logprobs
 from mlpo.training import mlpo
-from mlpo.training.engine import why_not_vllm
+from mlpo.training.distributed import ALONE
+from mlpo.training.local_sampler import OwnSampler
+from mlpo.training.micro_batches import make_parts, part_loss
 from mlpo.training.mlpo import train_mlpo
-from mlpo.training.plan import TrainingPrompt
-from mlpo.training.ranks import ALONE
+from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.training.rollouts import Roller, reward_totals
-from mlpo.training.samplers import OwnSampler
-from mlpo.training.update import make_parts, part_loss
+from mlpo.training.run_folder import Workspace
+from mlpo.training.vllm_sampler import why_not_vllm
 from mlpo.training.weights import WholeWeights
-from mlpo.training.workspace import Workspace
 from mlpo.types import Problem, Sampling
 
 MakePrompts = Callable[[int], list[TrainingPrompt]]

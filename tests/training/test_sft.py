@@ -14,9 +14,9 @@ from torch import Tensor
 from mlpo.config import ConfigError, LoraConfig, RuntimeConfig, TrainSftConfig
 from mlpo.models.chat_template import render
 from mlpo.models.load import LoadedModel, load_model
-from mlpo.training.encode import IGNORED, encode_demonstration
+from mlpo.training.run_folder import Workspace
 from mlpo.training.sft import WarmStartTrainer, epochs_in_order, length_sorted_parts, train_sft
-from mlpo.training.workspace import Workspace
+from mlpo.training.sft_examples import IGNORED, encode_demonstration
 from mlpo.types import Demonstration, Message
 
 

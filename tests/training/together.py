@@ -24,13 +24,13 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from mlpo.config import LoraConfig, RuntimeConfig, TrainMlpoConfig, TrainSftConfig
 from mlpo.method.rewards import RewardParts
 from mlpo.models.load import LoadedModel, load_model
-from mlpo.training.journal import Log, log_nothing
+from mlpo.training.distributed import LostProcessError, Ranks, join_ranks
 from mlpo.training.mlpo import train_mlpo
-from mlpo.training.plan import TrainingPrompt
-from mlpo.training.ranks import LostProcessError, Ranks, join_ranks
+from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.training.rollouts import Roller
+from mlpo.training.run_folder import Workspace
+from mlpo.training.run_log import Log, log_nothing
 from mlpo.training.sft import train_sft
-from mlpo.training.workspace import Workspace
 from mlpo.types import Completion, Demonstration, Message, Problem, Sampling
 
 RUNTIME = RuntimeConfig(micro_batch_tokens=256)

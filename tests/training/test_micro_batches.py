@@ -8,9 +8,9 @@ import torch
 from mlpo.config import ConfigError, TrainMlpoConfig
 from mlpo.method.rewards import RewardParts
 from mlpo.models.generate import Drawn
-from mlpo.training.plan import TrainingPrompt
+from mlpo.training.micro_batches import check_prompt_lengths, make_parts
+from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.training.rollouts import RolloutGroup, reward_totals, rollout_metrics
-from mlpo.training.update import check_prompt_lengths, make_parts
 from mlpo.types import Problem
 
 CONFIG = TrainMlpoConfig(max_completion_tokens=4)

@@ -16,8 +16,8 @@ from transformers import PreTrainedModel, TrainingArguments
 from transformers.training_args import ParallelMode
 
 from mlpo.config import ConfigError
-from mlpo.training.ranks import Ranks
-from mlpo.training.workspace import Workspace
+from mlpo.training.distributed import Ranks
+from mlpo.training.run_folder import Workspace
 
 
 def quiet_libraries() -> None:

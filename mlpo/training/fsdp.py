@@ -21,7 +21,7 @@ from transformers import PreTrainedModel
 
 from mlpo.models.lm_head import GATHERING, read_at
 from mlpo.models.load import LoadedModel, decoder
-from mlpo.training.ranks import Ranks
+from mlpo.training.distributed import Ranks
 from mlpo.training.weights import K, P, WholeWeights, remade
 
 

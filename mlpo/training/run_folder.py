@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpo.config import ConfigError
-from mlpo.training.journal import Journal
+from mlpo.training.run_log import Journal
 
 CHECKPOINT_PREFIX = "checkpoint-"
 

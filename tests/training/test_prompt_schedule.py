@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from mlpo.method.selection import ProposalTuple
-from mlpo.training.plan import Teams, TrainingPrompt, plan_prompts
+from mlpo.training.prompt_schedule import Teams, TrainingPrompt, plan_prompts
 from mlpo.types import Completion, Problem
 
 

@@ -13,13 +13,13 @@ from trl import GRPOConfig, SFTConfig
 from mlpo.config import RuntimeConfig, TrainMlpoConfig, TrainSftConfig
 from mlpo.method.rewards import RewardParts
 from mlpo.models.load import LoadedModel
-from mlpo.training.encode import encode_demonstration
-from mlpo.training.machine import settle_device
 from mlpo.training.mlpo import MlpoTrainer
-from mlpo.training.plan import TrainingPrompt
+from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.training.rollouts import Roller
+from mlpo.training.run_folder import Workspace
 from mlpo.training.sft import WarmStartTrainer
-from mlpo.training.workspace import Workspace
+from mlpo.training.sft_examples import encode_demonstration
+from mlpo.training.trainer_setup import settle_device
 from mlpo.types import Demonstration, Message, Sampling
 
 

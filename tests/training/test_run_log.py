@@ -10,9 +10,9 @@ import torch
 
 from mlpo.method.rewards import RewardParts
 from mlpo.models.generate import Drawn
-from mlpo.training.journal import MLPO_COLUMNS, Journal, curve_row, rollout_rows, write_curve, write_rollouts
-from mlpo.training.plan import TrainingPrompt
+from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.training.rollouts import RolloutGroup
+from mlpo.training.run_log import MLPO_COLUMNS, Journal, curve_row, rollout_rows, write_curve, write_rollouts
 from mlpo.types import Completion, Problem
 
 PROBLEM = Problem("p1", "basics", "capital", "Capital of Peru?", "Lima", "word")

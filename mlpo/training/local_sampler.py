@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from mlpo.config import RuntimeConfig, TrainMlpoConfig
 from mlpo.models.generate import Draw, Drawn, sample_tokens
-from mlpo.training.engine import VllmSampler
-from mlpo.training.machine import naming_the_budget
 from mlpo.training.sampler import Sampler
+from mlpo.training.trainer_setup import naming_the_budget
+from mlpo.training.vllm_sampler import VllmSampler
 from mlpo.training.weights import WholeWeights
 
 

@@ -21,7 +21,7 @@ from mlpo.models.lora import plain_weights
 from mlpo.models.memory import ENGINE_PASS_TOKENS, key_bytes
 from mlpo.models.model_info import model_shape
 from mlpo.models.packed import Group, pack, packed_logprobs
-from mlpo.training.machine import naming_the_budget
+from mlpo.training.trainer_setup import naming_the_budget
 from mlpo.training.weights import WholeWeights
 from mlpo.types import Message
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlpo.config import ConfigError
-from mlpo.training.workspace import Workspace
+from mlpo.training.run_folder import Workspace
 
 FINGERPRINT = {"seed": 0, "train_mlpo.learning_rate": 1e-5, "problems": "abc"}
 

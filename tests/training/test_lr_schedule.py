@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlpo.training.schedule import Shape, rate_factor
+from mlpo.training.lr_schedule import Shape, rate_factor
 
 
 def factors(warmup: int, total: int, shape: Shape) -> list[float]:
