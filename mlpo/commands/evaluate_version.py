@@ -20,7 +20,7 @@ from mlpo.tracking.connect import connect
 from mlpo.tracking.evaluations import add_evaluation
 from mlpo.tracking.gate import Evaluation
 from mlpo.tracking.registry import get_version, version_folder
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 from mlpo.types import Completion, Problem, Transcript
 
 

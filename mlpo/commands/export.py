@@ -9,7 +9,7 @@ from pathlib import Path
 from mlpo.config import ConfigError
 from mlpo.tracking import registry
 from mlpo.tracking.connect import connect
-from mlpo.tracking.model import MLFLOWS_OWN, OF_THE_VERSION
+from mlpo.tracking.mlflow_model import MLFLOWS_OWN, OF_THE_VERSION
 
 
 def run(reference: str, folder: Path) -> None:

@@ -17,7 +17,7 @@ from mlpo.method.metrics.pooling import Scores, pooled_accuracy, pooled_differen
 from mlpo.method.metrics.significance import holm_p
 from mlpo.method.strategies.baselines import ORACLE
 from mlpo.report.pooled import PooledRow
-from mlpo.tracking.legal import flatten
+from mlpo.tracking.mlflow_limits import flatten
 from mlpo.types import LEADER
 
 FREE: dict[str, Any] = {

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mlpo.tracking.model import Ask, serve_team
+from mlpo.tracking.mlflow_model import Ask, serve_team
 
 
 def open_team(folder: Path) -> Ask:

@@ -24,7 +24,7 @@ BOOKKEEPING: Mapping[str, str] = {
     "mlpo.processes.process_group": "it ends processes",
     "mlpo.inference.load_balancer": "which of several equal servers is asked",
     "mlpo.inference.circuit_breaker": "whether a server that is down is asked again at once",
-    "mlpo.tracking.runs": "it records a run",
+    "mlpo.tracking.stage_run": "it records a run",
     "mlpo.tracking.traces": "it records transcripts",
     "mlpo.processes.session": "it ends processes",
 }

@@ -21,7 +21,7 @@ from mlpo.serving.desk import BusyError, Desk
 from mlpo.serving.events import Done, Event, Refused
 from mlpo.serving.replies import Reply, sse
 from mlpo.serving.ticket import Ticket
-from mlpo.tracking.served import ServedTrace, ServedTraces
+from mlpo.tracking.serving_traces import ServedTrace, ServedTraces
 
 KEEP_ALIVE_SECONDS = 10.0
 """A stream in which nothing happens says so this often, so that no proxy closes it."""

@@ -24,7 +24,7 @@ from mlpo.serving.desk import Desk
 from mlpo.serving.ticket import Listeners
 from mlpo.tracking.connect import connect, store_of
 from mlpo.tracking.registry import champion_of, model_id_of, version_folder
-from mlpo.tracking.served import ServedTraces
+from mlpo.tracking.serving_traces import ServedTraces
 
 LOG = logging.getLogger("mlpo.serving")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -40,7 +40,7 @@ from mlpo.stages.timings import stage_clock
 from mlpo.store import write_json_atomic
 from mlpo.team.prompts import team_prompts
 from mlpo.team.proposals import read_proposal_sets
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 
 INPUTS = (TRAIN_PROBLEMS, CALIBRATION_PROBLEMS, SHOT_PROBLEMS, PROPOSALS, MLPO_LEADER)
 OUTPUTS = (ROUTING, CONSULT_POLICY, CALIBRATION_METRICS)

@@ -30,7 +30,7 @@ from mlpo.stages.timings import stage_clock
 from mlpo.store import CompletionStore, read_jsonl, request_key, write_json_atomic, write_jsonl_atomic
 from mlpo.team.proposals import read_proposal_sets
 from mlpo.team.sampling import sampling_of
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 from mlpo.types import LEADER, Completion, Problem, Request
 
 MAX_OWN_SHOTS = 8

@@ -32,7 +32,7 @@ from mlpo.stages.timings import stage_clock
 from mlpo.store import write_json_atomic
 from mlpo.team.holders import num_holders
 from mlpo.team.models import team_models
-from mlpo.tracking.runs import StageRun, stage_run
+from mlpo.tracking.stage_run import StageRun, stage_run
 from mlpo.tracking.traces import log_transcripts
 from mlpo.types import LEADER
 

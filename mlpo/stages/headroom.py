@@ -18,7 +18,7 @@ from mlpo.stages.calibration import calibration_problems, check_leader, play_on_
 from mlpo.stages.timings import StageClock, stage_clock
 from mlpo.store import write_json_atomic
 from mlpo.team.proposals import read_proposal_sets
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 
 INPUTS = (CALIBRATION_PROBLEMS, PROPOSALS, SFT_LEADER)
 NAME = "sft_leader_solo"

@@ -21,7 +21,7 @@ from mlpo.method.contamination import contaminated
 from mlpo.method.splits import Sizes, Splits, overlap, split_family
 from mlpo.stages.timings import stage_clock
 from mlpo.store import write_json_atomic, write_jsonl_atomic
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 
 
 def run(params: Params) -> None:

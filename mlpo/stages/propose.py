@@ -22,7 +22,7 @@ from mlpo.store import CompletionStore, encode_kept, read_jsonl, read_kept, requ
 from mlpo.team.models import team_models
 from mlpo.team.prompts import agent_prompt, check_agent
 from mlpo.team.sampling import team_sampling
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 from mlpo.types import Completion, Problem, Request
 
 WINDOW = 4096

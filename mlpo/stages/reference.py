@@ -14,7 +14,7 @@ from mlpo.stages.timings import stage_clock
 from mlpo.store import write_jsonl_atomic
 from mlpo.team.holders import holds
 from mlpo.team.prompts import check_agent
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 from mlpo.types import Passage, Problem
 
 

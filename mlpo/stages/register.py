@@ -35,7 +35,7 @@ from mlpo.tracking.candidate import Candidate
 from mlpo.tracking.gate import Evaluation
 from mlpo.tracking.register import Registration, register_leader
 from mlpo.tracking.registry import champion_of
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 from mlpo.types import LEADER, Completion, Message, Problem, Transcript
 
 LEADER_MODEL = Path(__file__).with_name("leader_model.py")

@@ -38,7 +38,7 @@ from mlpo.team.models import team_models
 from mlpo.team.prompts import team_prompts
 from mlpo.team.proposals import read_proposal_sets
 from mlpo.team.refresh_proposals import NextRound
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 from mlpo.training.distributed import Ranks, join_ranks
 from mlpo.training.mlpo import train_mlpo
 from mlpo.training.prompt_schedule import Teams, TrainingPrompt, num_planned_prompts, plan_prompts

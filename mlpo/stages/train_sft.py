@@ -13,7 +13,7 @@ from mlpo.models.load import LoadedModel, save_leader
 from mlpo.stages.resume import claim_workspace, load_to_train, workspace_of
 from mlpo.stages.timings import stage_clock
 from mlpo.store import read_jsonl
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 from mlpo.training.distributed import Ranks, join_ranks
 from mlpo.training.run_folder import Workspace
 from mlpo.training.run_log import SFT_COLUMNS, Log, log_nothing, write_curve

@@ -14,7 +14,7 @@ from typing import Any
 from mlpo.method.metrics.evaluation import Interval
 from mlpo.tracking.connect import Connection
 from mlpo.tracking.gate import Comparison
-from mlpo.tracking.runs import FLOW_RUN, flow_run_id
+from mlpo.tracking.stage_run import FLOW_RUN, flow_run_id
 
 NAME = "leader"
 """The registered model."""

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from mlpo.config import ConfigError
 from mlpo.tracking.connect import Connection, connect
-from mlpo.tracking.pipeline import COMMIT, DIRTY, PARENT, STAGE
+from mlpo.tracking.pipeline_run import COMMIT, DIRTY, PARENT, STAGE
 from mlpo.tracking.registry import get_version, version_number, versions
-from mlpo.tracking.runs import FLOW_RUN, OUTPUT
+from mlpo.tracking.stage_run import FLOW_RUN, OUTPUT
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

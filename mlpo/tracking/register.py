@@ -12,12 +12,12 @@ from mlpo.tracking.candidate import Candidate
 from mlpo.tracking.connect import Connection, as_global_store, exclusive
 from mlpo.tracking.decisions import NAME, Decision, decision_in
 from mlpo.tracking.description import write_description
-from mlpo.tracking.model import write_model
-from mlpo.tracking.pipeline import STAGE
+from mlpo.tracking.mlflow_model import write_model
+from mlpo.tracking.pipeline_run import STAGE
 from mlpo.tracking.promotion import promote
 from mlpo.tracking.provenance import content_md5, current_commit
 from mlpo.tracking.registry import CHALLENGER, model_id_of, versions
-from mlpo.tracking.runs import FLOW_RUN, OUTPUT, StageRun
+from mlpo.tracking.stage_run import FLOW_RUN, OUTPUT, StageRun
 from mlpo.tracking.traces import link_to_model
 
 TRAINED_BY = {"train_sft": layout.SFT_LEADER, "train_mlpo": layout.MLPO_LEADER}
@@ -42,7 +42,7 @@ def register_leader(run: StageRun, candidate: Candidate, *, inputs: Sequence[Pat
     Args:
         run: the open run of the stage that registers.
         inputs: what the leader was made from (problems, proposals), recorded by DVC hash.
-        code: what MLflow runs to answer with the leader's team; see `mlpo.tracking.model.serve_team`.
+        code: what MLflow runs to answer with the leader's team; see `mlpo.tracking.mlflow_model.serve_team`.
     """
     identity = candidate.tags()["leader"]
     with exclusive():

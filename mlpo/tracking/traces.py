@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlpo.tracking.connect import Connection, as_global_store
-from mlpo.tracking.runs import StageRun
+from mlpo.tracking.stage_run import StageRun
 from mlpo.types import Completion, Problem, Round, Transcript
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from mlpo.serving.champion import ModelsFor
 from mlpo.serving.service import listen, service
 from mlpo.tracking.connect import connect
 from mlpo.tracking.register import register_leader
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 from mlpo.types import LEADER, Request
 from tests.tracking.candidates import LEADER_MODEL, candidate, write_leader
 

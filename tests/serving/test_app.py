@@ -21,7 +21,7 @@ from mlpo.serving.events import Event, Words
 from mlpo.serving.replies import Reply
 from mlpo.serving.service import listen, service
 from mlpo.serving.ticket import Ticket
-from mlpo.tracking.served import ServedTrace, ServedTraces
+from mlpo.tracking.serving_traces import ServedTrace, ServedTraces
 from mlpo.types import LEADER, Problem, Transcript
 from tests.serving.conftest import reply, scripted
 from tests.serving.seated import Held, champion, seated, until

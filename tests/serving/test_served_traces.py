@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from mlflow.tracing.trace_manager import InMemoryTraceManager
 
-from mlpo.tracking import served
+from mlpo.tracking import serving_traces as served
 from mlpo.tracking.connect import Connection, connect
-from mlpo.tracking.served import ServedTrace, ServedTraces
+from mlpo.tracking.serving_traces import ServedTrace, ServedTraces
 from mlpo.types import Problem
 from tests.serving.conftest import enter
 

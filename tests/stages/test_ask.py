@@ -22,7 +22,7 @@ from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.prompts import AgentPrompt, leader_text
 from mlpo.store import write_jsonl_atomic
 from mlpo.tracking.register import register_leader
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 from mlpo.types import LEADER, Completion, Passage, Request
 from tests.tracking.candidates import LEADER_MODEL, candidate, write_leader
 

@@ -16,7 +16,7 @@ from mlpo.store import write_jsonl_atomic
 from mlpo.tracking.connect import connect
 from mlpo.tracking.evaluations import evaluations_of
 from mlpo.tracking.register import register_leader
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 from mlpo.types import LEADER, Problem, Request
 from tests.stages.conftest import problem
 from tests.tracking.candidates import LEADER_MODEL, candidate, write_leader

@@ -30,7 +30,7 @@ from mlpo.team.prompts import team_prompts
 from mlpo.tracking.connect import as_global_store, connect
 from mlpo.tracking.register import register_leader
 from mlpo.tracking.registry import champion_folder
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 from mlpo.types import LEADER, Sampling, Transcript
 from tests.tracking.candidates import candidate, write_leader
 from tests.training.conftest import SPECIALS, tiny_folder  # noqa: F401 - a fixture

@@ -29,7 +29,7 @@ from mlpo.models.chat_template import render
 from mlpo.models.load import load_model, save_leader
 from mlpo.stages.register import LEADER_MODEL
 from mlpo.tracking.register import register_leader
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 from mlpo.types import Message, Request, Sampling
 from tests.tracking.candidates import candidate
 

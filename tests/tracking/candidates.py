@@ -9,7 +9,7 @@ from mlpo.method.prompts import AgentPrompt
 from mlpo.tracking.candidate import Candidate
 from mlpo.tracking.gate import Evaluation
 from mlpo.tracking.register import Registration, register_leader
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 from mlpo.types import Message
 
 LEADER_MODEL = Path(__file__).parents[2] / "mlpo/evaluation/pyfunc_leader.py"

@@ -15,7 +15,7 @@ import pytest
 
 from mlpo.config import Params, parse_params
 from mlpo.tracking.connect import Connection, connect
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 from tests.flows.conftest import eventually, running
 from tests.tracking.candidates import MLPO, PROBLEMS, SFT, write_leader
 

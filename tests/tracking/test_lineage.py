@@ -8,7 +8,7 @@ from mlpo.config import ConfigError, Params
 from mlpo.tracking.connect import Connection
 from mlpo.tracking.lineage import lineage
 from mlpo.tracking.provenance import content_md5
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 from tests.tracking.candidates import MLPO, PROBLEMS, candidate, register, write_leader
 
 FLOW = "0c1f6d57-7a3b-4a0e-9a53-2f6a1d5c7e11"

@@ -14,7 +14,7 @@ from mlpo.layout import TRANSCRIPTS
 from mlpo.tracking.connect import Connection, as_global_store, connect
 from mlpo.tracking.evaluations import add_evaluation, evaluations_of
 from mlpo.tracking.registry import Shown, champion_folder, leaders, model_id_of, version_folder, versions
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 from mlpo.tracking.traces import log_transcripts
 from mlpo.types import Problem, Transcript
 from tests.tracking.candidates import MLPO, PROBLEMS, candidate, register, write_leader

@@ -9,7 +9,7 @@ import pytest
 from mlflow.entities import Trace
 
 from mlpo.tracking.connect import Connection, as_global_store
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 from mlpo.tracking.traces import add_spans, link_to_model, log_transcripts
 from mlpo.types import LEADER, Completion, Passage, Problem, Round, Transcript
 

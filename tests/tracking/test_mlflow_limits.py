@@ -11,7 +11,7 @@ from mlflow.utils.validation import (
     _validate_param,
 )
 
-from mlpo.tracking.legal import flatten, legal_digest, legal_name, split_oversized
+from mlpo.tracking.mlflow_limits import flatten, legal_digest, legal_name, split_oversized
 
 
 @given(st.text())

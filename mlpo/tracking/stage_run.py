@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from mlpo.config import Params
 from mlpo.processes.stop_signals import stop_signals
 from mlpo.tracking.connect import Connection, connect, exclusive, store_of
-from mlpo.tracking.pipeline import (
+from mlpo.tracking.mlflow_log import log_inputs, log_metrics, log_params, set_tags
+from mlpo.tracking.pipeline_run import (
     PARENT,
     PROCESS,
     STAGE,
@@ -25,7 +26,6 @@ from mlpo.tracking.pipeline import (
     this_process,
 )
 from mlpo.tracking.provenance import content_md5, current_commit
-from mlpo.tracking.records import log_inputs, log_metrics, log_params, set_tags
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

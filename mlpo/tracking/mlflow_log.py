@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlpo.tracking.connect import Connection
-from mlpo.tracking.legal import flatten, legal_digest, legal_name, split_oversized
+from mlpo.tracking.mlflow_limits import flatten, legal_digest, legal_name, split_oversized
 from mlpo.tracking.provenance import content_md5
 
 _BATCH = 100

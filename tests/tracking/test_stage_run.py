@@ -18,18 +18,18 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from mlpo.tracking import runs
+from mlpo.tracking import stage_run as runs
 from mlpo.tracking.connect import Connection
-from mlpo.tracking.pipeline import PROCESS, close_abandoned
+from mlpo.tracking.pipeline_run import PROCESS, close_abandoned
 from mlpo.tracking.provenance import content_md5
 from mlpo.tracking.register import run_that_wrote
-from mlpo.tracking.runs import StageRun, stage_run
+from mlpo.tracking.stage_run import StageRun, stage_run
 
 PARAMS = {"seed": 3, "team": {"geo": {"model": "embedded"}}, "train_sft": {"epochs": 1}, "evaluate": {"num_traces": 8}}
 
 CHILD = """
 import os, signal, sys, time
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 with stage_run("train_sft", {"seed": 3}) as run:
     print(run.run_id, run.parent_id, flush=True)
     time.sleep(60)
@@ -348,7 +348,7 @@ import signal
 stop = []
 signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
 import time
-from mlpo.tracking.runs import stage_run
+from mlpo.tracking.stage_run import stage_run
 with stage_run("train_sft", {"seed": 3}) as run:
     print(run.run_id, run.parent_id, flush=True)
     while not stop:

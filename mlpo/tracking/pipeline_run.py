@@ -11,8 +11,8 @@ import psutil
 
 from mlpo.config import digest
 from mlpo.tracking.connect import Connection
+from mlpo.tracking.mlflow_log import log_params
 from mlpo.tracking.provenance import Commit
-from mlpo.tracking.records import log_params
 
 PIPELINE = "mlpo.pipeline"
 """Tag of a parent run: digest of all parameters and the commit. Equal tag, same run, through whichever door."""
