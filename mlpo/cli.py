@@ -149,7 +149,7 @@ def serve(
     from mlpo.config import parse_params, raw_params
     from mlpo.layout import PARAMS
     from mlpo.overrides import merge, parse_assignments
-    from mlpo.serving import service
+    from mlpo.serving import server as service
 
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     overrides = merge(parse_assignments(changes or []), {"serve": given} if given else {})

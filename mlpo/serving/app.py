@@ -16,11 +16,11 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Respons
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 
 from mlpo.config import ServeConfig
-from mlpo.serving.asked import MODELS, BadRequestError, Question, read_question, unknown_model
-from mlpo.serving.desk import BusyError, Desk
 from mlpo.serving.events import Done, Event, Refused
-from mlpo.serving.replies import Reply, sse
-from mlpo.serving.ticket import Ticket
+from mlpo.serving.request import MODELS, BadRequestError, Question, read_question, unknown_model
+from mlpo.serving.request_state import Ticket
+from mlpo.serving.response import Reply, sse
+from mlpo.serving.scheduler import BusyError, Desk
 from mlpo.tracking.serving_traces import ServedTrace, ServedTraces
 
 KEEP_ALIVE_SECONDS = 10.0

@@ -17,7 +17,7 @@ from mlpo.inference.openai_client import ServerBackend
 from mlpo.inference.remote_models import server_urls
 from mlpo.inference.usage import GenerationLedger
 from mlpo.method.strategies.baselines import solo_leader
-from mlpo.serving.asked import SOLO, Question
+from mlpo.serving.request import SOLO, Question
 from mlpo.store import request_key
 from mlpo.types import LEADER, Completion, Message, Request, Sampling, StrategyRun
 

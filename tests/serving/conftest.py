@@ -20,7 +20,7 @@ from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import MLPO_LEADER
 from mlpo.method.prompts import AgentPrompt, leader_text
 from mlpo.serving.champion import ModelsFor
-from mlpo.serving.service import listen, service
+from mlpo.serving.server import listen, service
 from mlpo.tracking.connect import connect
 from mlpo.tracking.register import register_leader
 from mlpo.tracking.stage_run import stage_run

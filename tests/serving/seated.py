@@ -14,11 +14,11 @@ from mlpo.config import Params, ServeConfig
 from mlpo.evaluation.registered_leader import RegisteredLeader
 from mlpo.inference.scripted import ScriptedBackend, ScriptedModels
 from mlpo.method.prompts import AgentPrompt
-from mlpo.serving.asked import read_question
 from mlpo.serving.champion import Champion, Shelf
-from mlpo.serving.desk import Desk
 from mlpo.serving.events import Done, Event, Refused
-from mlpo.serving.ticket import Listeners, Ticket
+from mlpo.serving.request import read_question
+from mlpo.serving.request_state import Listeners, Ticket
+from mlpo.serving.scheduler import Desk
 from mlpo.types import LEADER, Message, Request, Sampling
 
 Reply = Callable[[Request], str]

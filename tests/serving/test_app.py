@@ -16,11 +16,11 @@ from fastapi.testclient import TestClient
 from mlpo.config import ConfigError, Params, ServeConfig
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.serving import app
-from mlpo.serving.asked import read_question
 from mlpo.serving.events import Event, Words
-from mlpo.serving.replies import Reply
-from mlpo.serving.service import listen, service
-from mlpo.serving.ticket import Ticket
+from mlpo.serving.request import read_question
+from mlpo.serving.request_state import Ticket
+from mlpo.serving.response import Reply
+from mlpo.serving.server import listen, service
 from mlpo.tracking.serving_traces import ServedTrace, ServedTraces
 from mlpo.types import LEADER, Problem, Transcript
 from tests.serving.conftest import reply, scripted

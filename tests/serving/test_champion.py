@@ -11,8 +11,8 @@ import pytest
 from mlpo.config import ConfigError, Params, RuntimeConfig, ServeConfig
 from mlpo.evaluation.contest import leader_sampling
 from mlpo.inference.scripted import ScriptedModels
-from mlpo.serving.asked import Question, read_question
 from mlpo.serving.champion import open_champion
+from mlpo.serving.request import Question, read_question
 from mlpo.tracking.description import PARAMS_FILE, TEAM_FILE
 from mlpo.types import LEADER, Request
 from tests.serving.conftest import reply

@@ -14,7 +14,7 @@ from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.prompts import leader_text
 from mlpo.serving.champion import Champion
 from mlpo.serving.events import Done, Draft, Words
-from mlpo.serving.replies import Reply
+from mlpo.serving.response import Reply
 from mlpo.types import LEADER, Completion, Request
 from tests.serving.conftest import reply as adding
 from tests.serving.seated import Asked, champion, seated

@@ -9,7 +9,7 @@ import pytest
 from mlpo.config import ConfigError, Params, parse_params
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.serving.champion import Champion
-from mlpo.serving.service import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Patience, _follow
+from mlpo.serving.server import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Patience, _follow
 from tests.serving.conftest import reply
 from tests.serving.seated import champion, seated
 

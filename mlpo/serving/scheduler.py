@@ -15,7 +15,7 @@ from mlpo.config import ServeConfig
 from mlpo.inference.runner import Lockstep
 from mlpo.serving.champion import Champion, Shelf, seat_team
 from mlpo.serving.events import Refused
-from mlpo.serving.ticket import Listeners, Ticket, watched
+from mlpo.serving.request_state import Listeners, Ticket, watched
 
 LOG = logging.getLogger("mlpo.serving")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from mlpo.config import ServeConfig
 from mlpo.method.prompts import leader_text
-from mlpo.serving.asked import read_question
 from mlpo.serving.events import Done, Draft, Proposals, Words
-from mlpo.serving.replies import Reply
+from mlpo.serving.request import read_question
+from mlpo.serving.response import Reply
 from mlpo.types import LEADER, Completion, Passage, Round, Transcript
 
 

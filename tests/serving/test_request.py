@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mlpo.config import ServeConfig
-from mlpo.serving.asked import BadRequestError, Question, read_question
+from mlpo.serving.request import BadRequestError, Question, read_question
 
 SUM = [{"role": "user", "content": "17 + 25?"}]
 

@@ -17,7 +17,7 @@ from openai import AsyncOpenAI, OpenAI
 
 from mlpo.config import ConfigError, Params, parse_params
 from mlpo.inference.scripted import ScriptedModels
-from mlpo.serving.service import service
+from mlpo.serving.server import service
 from mlpo.tracking.connect import as_global_store, connect
 from mlpo.tracking.registry import model_id_of
 from mlpo.types import LEADER, Request

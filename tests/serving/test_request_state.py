@@ -11,9 +11,9 @@ import pytest
 from mlpo.config import ConfigError, ServeConfig
 from mlpo.inference.backend import failed
 from mlpo.inference.scripted import ScriptedBackend
-from mlpo.serving.asked import read_question
 from mlpo.serving.events import Done, Event, Proposals, Refused, Words
-from mlpo.serving.ticket import Listeners, Ticket, watched
+from mlpo.serving.request import read_question
+from mlpo.serving.request_state import Listeners, Ticket, watched
 from mlpo.types import LEADER, Message, Request, Sampling, StrategyRun, Transcript
 
 

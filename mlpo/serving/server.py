@@ -20,8 +20,8 @@ from mlpo.config import ConfigError, Params, ServeConfig
 from mlpo.inference.local import LocalModels
 from mlpo.serving.app import make_app
 from mlpo.serving.champion import Champion, ModelsFor, Shelf, open_champion
-from mlpo.serving.desk import Desk
-from mlpo.serving.ticket import Listeners
+from mlpo.serving.request_state import Listeners
+from mlpo.serving.scheduler import Desk
 from mlpo.tracking.connect import connect, store_of
 from mlpo.tracking.registry import champion_of, model_id_of, version_folder
 from mlpo.tracking.serving_traces import ServedTraces

@@ -6,8 +6,8 @@ import pytest
 
 from mlpo.config import ConfigError, Params, ServeConfig, parse_params
 from mlpo.inference.scripted import ScriptedModels
-from mlpo.serving.desk import BusyError
 from mlpo.serving.events import Refused
+from mlpo.serving.scheduler import BusyError
 from mlpo.types import LEADER, Request
 from tests.serving.conftest import reply
 from tests.serving.seated import Asked, Held, Models, champion, seated, until

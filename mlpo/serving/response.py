@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlpo.method.prompts import how_sure
-from mlpo.serving.asked import Question
 from mlpo.serving.events import Done, Draft, Event, Proposals, Refused, Words
-from mlpo.serving.spoken import Spoken, spoken
+from mlpo.serving.reasoning import Spoken, spoken
+from mlpo.serving.request import Question
 from mlpo.types import LEADER, Completion, Transcript
 
 Json = dict[str, Any]

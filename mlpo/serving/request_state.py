@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from mlpo.config import ConfigError
 from mlpo.inference.backend import Backend
 from mlpo.method.answers import agent_answer, leader_answer
-from mlpo.serving.asked import SOLO, Question
 from mlpo.serving.events import Done, Draft, Event, Proposals, Refused, Words
+from mlpo.serving.request import SOLO, Question
 from mlpo.types import LEADER, Completion, Request, StrategyRun, Transcript
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlpo.serving.spoken import Spoken, spoken
+from mlpo.serving.reasoning import Spoken, spoken
 
 
 @pytest.mark.parametrize(
