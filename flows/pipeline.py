@@ -27,8 +27,8 @@ from flows.parameters import Overrides, StageName
 from flows.process import ends_with_parent, ends_with_worker
 from flows.stage import Share, StageFailedError, run_stage
 from mlpo.config import ConfigError
+from mlpo.config.overrides import merge
 from mlpo.layout import METRICS, PARAMS, PLOTS, TIMINGS
-from mlpo.overrides import merge
 from mlpo.processes.worktree import checkout_for
 from mlpo.report.table import difference_cells, print_table, strategy_cells
 

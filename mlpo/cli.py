@@ -54,8 +54,8 @@ def run(
     With other parameters than params.yaml's it works in a worktree of its own and leaves the checkout alone.
     """
     from mlpo.config import ConfigError, load_params, parse_params, raw_params
+    from mlpo.config.overrides import merge, parse_assignments
     from mlpo.layout import PARAMS
-    from mlpo.overrides import merge, parse_assignments
     from mlpo.processes.session import run_in_session
 
     if memory_gb and not dry_run:
@@ -147,8 +147,8 @@ def serve(
 ) -> None:
     """The champion and its team behind one OpenAI-compatible URL, with a page to watch them."""
     from mlpo.config import parse_params, raw_params
+    from mlpo.config.overrides import merge, parse_assignments
     from mlpo.layout import PARAMS
-    from mlpo.overrides import merge, parse_assignments
     from mlpo.serving import server as service
 
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
@@ -218,7 +218,7 @@ def params() -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from mlpo.parameters import parameters
+    from mlpo.config.params_page import parameters
 
     table = Table("parameter", "type", "default", "range", "meaning", title="params.yaml")
     for parameter in parameters():

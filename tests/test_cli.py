@@ -13,9 +13,9 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
 from mlpo import cli
 from mlpo.config import ConfigError, Params
+from mlpo.config.params_page import parameters
 from mlpo.failures import exit_codes
 from mlpo.inference.backend import TransientError
-from mlpo.parameters import parameters
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "mlflow", "prefect", "transformers", "trl", "dvc", "pydantic", "rich", "pandas"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mlpo.config import ConfigError
-from mlpo.overrides import merge, parse_assignments
+from mlpo.config.overrides import merge, parse_assignments
 
 
 def test_assignments_are_nested_and_typed_by_yaml() -> None:

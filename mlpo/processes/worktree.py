@@ -19,8 +19,8 @@ from typing import Any
 import yaml
 
 from mlpo.config import ConfigError, digest, load_params, parse_params, raw_params
+from mlpo.config.overrides import merge
 from mlpo.layout import PARAMS, WORK
-from mlpo.overrides import merge
 
 LOCK_FILE = Path("dvc.lock")
 

@@ -11,8 +11,8 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from mlpo.config import ConfigError, Params, Section, parse_params, raw_params
+from mlpo.config.overrides import merge
 from mlpo.layout import PARAMS
-from mlpo.overrides import merge
 from mlpo.types import LEADER
 
 STUDIES = Path("configs/studies")

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from mlpo.config import Params, parse_params
+from mlpo.config.overrides import merge
 from mlpo.fingerprint.reached_code import ImportGraph
 from mlpo.fingerprint.stage_file import changes, documents_of, parameters_of
-from mlpo.overrides import merge
 from mlpo.stage_table import STAGES
 
 ROOT = Path(__file__).parents[2]

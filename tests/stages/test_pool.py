@@ -12,11 +12,11 @@ import yaml
 
 from mlpo.commands import pool
 from mlpo.config import ConfigError, Params, raw_params
+from mlpo.config.overrides import merge
 from mlpo.evaluation.policy import write_policy
 from mlpo.layout import CONSULT_POLICY, METRICS, PARAMS, TEST_PROBLEMS, transcripts_of
 from mlpo.method.confidence import ConfidenceMap
 from mlpo.method.consult_policy import ConsultPolicy
-from mlpo.overrides import merge
 from mlpo.store import read_jsonl, write_jsonl_atomic
 from mlpo.types import Completion, Problem, Round, Transcript
 
