@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlpo.failures import exit_codes
+from mlpo.cli_errors import exit_codes
 from mlpo.stage_table import STAGES
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
 from mlpo import cli
+from mlpo.cli_errors import exit_codes
 from mlpo.config import ConfigError, Params
 from mlpo.config.params_page import parameters
-from mlpo.failures import exit_codes
 from mlpo.inference.backend import TransientError
 
 ROOT = Path(__file__).parents[1]

@@ -6,9 +6,9 @@ from collections import ChainMap
 from contextlib import closing
 
 from mlpo.config import ConfigError, Params
+from mlpo.equivalence import is_equivalent
 from mlpo.evaluation.registered_leader import RegisteredLeader, read_registered
 from mlpo.evaluation.rivals import leader_generations
-from mlpo.grading import is_equivalent
 from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import PROBLEMS, TEST_PROBLEMS, WORK, proposals_of

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, TextIO
 from pydantic import TypeAdapter, ValidationError
 
 from mlpo.config import ConfigError
-from mlpo.grading import EquivalenceWorker
+from mlpo.equivalence import EquivalenceWorker
 from mlpo.method.answer_forms import canonical_form
 from mlpo.method.answers import is_correct, parse_plain
 from mlpo.types import AnswerKind, Problem

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mlpo.config import ConfigError, Params
-from mlpo.grading import is_equivalent
+from mlpo.equivalence import is_equivalent
 from mlpo.layout import CALIBRATION_PROBLEMS, TRAIN_PROBLEMS, proposals_of
 from mlpo.method.answers import agent_answer, is_correct
 from mlpo.method.prompts import speaker

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from mlpo.config import ConfigError
-from mlpo.grading import is_equivalent
+from mlpo.equivalence import is_equivalent
 from mlpo.layout import TEST_PROBLEMS, TRANSCRIPTS, transcripts_of
 from mlpo.method.metrics.evaluation import Graded, grade
 from mlpo.report.rows import in_reading_order, strategy_label

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mlpo.config import ConfigError, Params
-from mlpo.grading import is_equivalent
+from mlpo.equivalence import is_equivalent
 from mlpo.layout import CALIBRATION_PROBLEMS
 from mlpo.method.coverage import Coverage, coverage_of_subsets
 from mlpo.team.proposals import read_proposal_sets

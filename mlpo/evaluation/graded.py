@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mlpo.config import ConfigError
-from mlpo.grading import is_equivalent
+from mlpo.equivalence import is_equivalent
 from mlpo.layout import TEST_PROBLEMS, TRANSCRIPTS
 from mlpo.method.metrics.evaluation import Graded, grade
 from mlpo.method.metrics.pooling import Scores

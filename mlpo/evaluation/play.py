@@ -10,13 +10,13 @@ from functools import partial
 from typing import NamedTuple
 
 from mlpo.config import ConfigError, Params
+from mlpo.equivalence import is_equivalent
 from mlpo.evaluation.contest import Contest, Entrant
 from mlpo.evaluation.policy import read_policy
 from mlpo.evaluation.rivals import rivals_at_equal_tokens
 from mlpo.evaluation.routing import read_routing
 from mlpo.evaluation.strategies import CONSULT, contests, measured_entrant
 from mlpo.evaluation.transcripts import first_proposals, transcripts
-from mlpo.grading import is_equivalent
 from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import METRICS, MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, TRANSCRIPTS, WORK, transcripts_of

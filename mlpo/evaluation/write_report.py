@@ -9,8 +9,8 @@ from typing import Any
 
 from mlpo import report
 from mlpo.config import ConfigError
+from mlpo.equivalence import is_equivalent
 from mlpo.evaluation.metrics_file import read_metrics
-from mlpo.grading import is_equivalent
 from mlpo.layout import METRICS, MLPO_CURVE, PLOTS, REPORT, SFT_CURVE, TEST_PROBLEMS, TIMINGS, transcripts_of
 from mlpo.method.metrics.evaluation import Graded, grade
 from mlpo.store import read_jsonl

@@ -12,10 +12,10 @@ from typing import Any
 
 from mlpo.calibration import fit_policy
 from mlpo.config import Params
+from mlpo.equivalence import is_equivalent
 from mlpo.evaluation.policy import write_policy
 from mlpo.evaluation.routing import write_routing
 from mlpo.evaluation.strategies import CONSULT, measured_entrant, num_partial_drafts
-from mlpo.grading import is_equivalent
 from mlpo.inference.model_pool import Models
 from mlpo.layout import (
     CALIBRATION_METRICS,

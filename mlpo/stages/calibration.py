@@ -7,9 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 from mlpo.config import ConfigError, Params
+from mlpo.equivalence import is_equivalent
 from mlpo.evaluation.contest import Contest, Entrant
 from mlpo.evaluation.transcripts import first_proposals, transcripts
-from mlpo.grading import is_equivalent
 from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.layout import CALIBRATION_PROBLEMS, WORK
 from mlpo.method.metrics.evaluation import Graded, grade

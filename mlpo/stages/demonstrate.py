@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Any
 
 from mlpo.config import ConfigError, Params
-from mlpo.grading import is_equivalent
+from mlpo.equivalence import is_equivalent
 from mlpo.inference.local import LocalModels
 from mlpo.inference.model_pool import Models, ModelShelf, TokenCounter
 from mlpo.layout import (

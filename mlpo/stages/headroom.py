@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from mlpo.config import Params
+from mlpo.equivalence import is_equivalent
 from mlpo.evaluation.contest import Entrant, leader_sampling
-from mlpo.grading import is_equivalent
 from mlpo.inference.model_pool import Models
 from mlpo.layout import CALIBRATION_PROBLEMS, HEADROOM, PROPOSALS, SFT_LEADER
 from mlpo.method.headroom import headroom, proposal_chances

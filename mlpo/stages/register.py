@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mlpo.config import ConfigError, Params, digest
+from mlpo.equivalence import is_equivalent
 from mlpo.evaluation.metrics_file import read_metrics
 from mlpo.evaluation.policy import read_policy
 from mlpo.evaluation.strategies import served_strategy
-from mlpo.grading import is_equivalent
 from mlpo.layout import (
     CONSULT_POLICY,
     METRICS,

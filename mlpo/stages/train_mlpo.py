@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from mlpo.config import ConfigError, Params, effective
-from mlpo.grading import is_equivalent
+from mlpo.equivalence import is_equivalent
 from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.layout import (
     MLPO_CURVE,

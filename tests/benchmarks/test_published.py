@@ -12,7 +12,7 @@ import pytest
 from mlpo.benchmarks import BENCHMARKS, gsm8k, math, math500
 from mlpo.benchmarks.pools import Pools
 from mlpo.config import ConfigError, PrepareConfig
-from mlpo.grading import is_equivalent
+from mlpo.equivalence import is_equivalent
 from mlpo.method.answers import is_correct, parse_answer, parse_plain
 from mlpo.types import Problem
 

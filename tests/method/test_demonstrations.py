@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from mlpo.grading import is_equivalent
+from mlpo.equivalence import is_equivalent
 from mlpo.method.answers import Equivalent, is_correct, leader_answer, parse_answer, think_of, well_formed
 from mlpo.method.demonstrations import (
     TRUST_SHARES,

@@ -17,8 +17,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from mlpo.config import HOSTILE, Params, parse_params
+from mlpo.equivalence import is_equivalent
 from mlpo.evaluation.play import read_arena
-from mlpo.grading import is_equivalent
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import (
     CALIBRATION_PROBLEMS,

@@ -21,7 +21,7 @@ import yaml
 from safetensors.torch import load_file
 
 from mlpo.config import ConfigError, Params, parse_params
-from mlpo.grading import is_equivalent
+from mlpo.equivalence import is_equivalent
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import MLPO_CURVE, MLPO_LEADER, MLPO_TUPLES, ROLLOUTS, SFT_LEADER, SOLO_ACCURACY, TRAIN_PROBLEMS, WORK
 from mlpo.method.prompts import leader_messages, solo_messages

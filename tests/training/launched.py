@@ -67,7 +67,7 @@ def main(work: Path) -> None:
 if __name__ == "__main__" and len(sys.argv) == 2:
     main(Path(sys.argv[1]))
 elif __name__ == "__main__":
-    from mlpo.failures import exit_codes
+    from mlpo.cli_errors import exit_codes
 
     with exit_codes():
         member(sys.argv[1], Path(sys.argv[2]))

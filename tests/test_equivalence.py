@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpo.grading import EquivalenceWorker, GradingError, is_equivalent
+from mlpo.equivalence import EquivalenceWorker, GradingError, is_equivalent
 from mlpo.method.answers import is_correct, parse_answer
 from mlpo.types import Problem
 
@@ -79,7 +79,7 @@ def test_it_works_in_threads_where_math_verifys_own_limits_raise(worker: Equival
 
 
 ORPHAN = f"""
-from mlpo.grading import EquivalenceWorker
+from mlpo.equivalence import EquivalenceWorker
 worker = EquivalenceWorker(limit_seconds=1)
 worker("x", "x")
 print(worker.pid, flush=True)

@@ -104,7 +104,7 @@ class EquivalenceWorker:
     def _start(self) -> Connection:
         ours, theirs = Pipe()
         self._owner = os.getpid()
-        command = [sys.executable, "-m", "mlpo.grading", str(theirs.fileno())]
+        command = [sys.executable, "-m", "mlpo.equivalence", str(theirs.fileno())]
         self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
         theirs.close()
         try:
