@@ -94,10 +94,10 @@ def _stage(name: str, *arguments: str) -> None:
 
 
 def _evaluate_again(version: str) -> None:
-    from mlpo.commands import evaluate_version as reevaluate
+    from mlpo.commands import evaluate_version
     from mlpo.tracking.registry import version_number
 
-    reevaluate.run(_params(), version_number(version))
+    evaluate_version.run(_params(), version_number(version))
 
 
 def _add_stage(name: str, meaning: str) -> None:
@@ -149,11 +149,11 @@ def serve(
     from mlpo.config import parse_params, raw_params
     from mlpo.config.overrides import merge, parse_assignments
     from mlpo.layout import PARAMS
-    from mlpo.serving import server as service
+    from mlpo.serving import server
 
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     overrides = merge(parse_assignments(changes or []), {"serve": given} if given else {})
-    service.run(parse_params(merge(raw_params(PARAMS), overrides), source="overrides"))
+    server.run(parse_params(merge(raw_params(PARAMS), overrides), source="overrides"))
 
 
 @app.command()
@@ -184,7 +184,7 @@ def study(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and what they cost.")] = False,
 ) -> None:
     """Ablations: every variant of a study with every seed, as tables. What is finished is not run again."""
-    from mlpo.studies.spec import run as stage
+    from mlpo.studies import run as stage
 
     sys.exit(stage.run(name, jobs=jobs, dry_run=dry_run).exit_code)
 
@@ -233,9 +233,9 @@ def inspect_transcripts(
     question: Annotated[str, typer.Option(metavar="WORDS", help="Only questions that hold these words.")] = "",
 ) -> None:
     """What a strategy did for test problems, as Markdown: who said what, what was read in it, what it cost."""
-    from mlpo.commands import inspect_transcripts as transcripts
+    from mlpo.commands import inspect_transcripts
 
-    transcripts.run(strategy, number, question)
+    inspect_transcripts.run(strategy, number, question)
 
 
 @inspect_app.command("proposals")

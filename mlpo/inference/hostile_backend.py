@@ -1,4 +1,4 @@
-"""The model `hostile`: no model, but an agent that always argues for a wrong answer (mlpo/method/strategies/hostile_prompts.py)."""
+"""The model `hostile`: no model, but an agent that always argues for a wrong answer (strategies/hostile_prompts.py)."""
 
 from __future__ import annotations
 

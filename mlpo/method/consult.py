@@ -1,7 +1,7 @@
 """A leader that asks its team only when unsure, and again only when still unsure; its surest answer is given.
 
     o_0 ~ leader(x)                                          alone; no question is asked if P(o_0 right) >= ask_below
-    o_t ~ leader(x, s_1..s_K)                                round t = 1..T of `mlpo.method.strategies.leader_rounds`, each while
+    o_t ~ leader(x, s_1..s_K)                                round t = 1..T of strategies/leader_rounds.py, each while
                                                              P(o_t-1 right) < again_below
     answer = that of the o_t with the highest P(right), of equals the latest
 

@@ -27,7 +27,7 @@ def reordered(team: ProposalTuple, rng: random.Random) -> ProposalTuple:
 
 
 def with_hostile(team: ProposalTuple, text: str, rng: random.Random) -> ProposalTuple:
-    """One agent, under its own name, says this wrong `text` instead: the claim of mlpo/method/strategies/hostile_prompts.py.
+    """One agent, under its own name, says this wrong `text` instead: the claim of strategies/hostile_prompts.py.
 
     Where agents tell how sure they are, it is sure, and stands first.
     """

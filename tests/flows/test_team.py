@@ -23,12 +23,12 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from tests.agents.chat_server import Body, ChatServer
 
 from flows import remote
 from flows.stage import repro
 from mlpo.exit_codes import TRANSIENT, USER_MISTAKE
 from tests.flows.conftest import ROOT, MakeCheckout, Prefect, eventually, run, running
+from tests.inference.chat_server import Body, ChatServer
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from threading import Barrier, Event
 
 import pytest
 
-from mlpo.inference import cache as cached
+from mlpo.inference import cache
 from mlpo.inference.backend import AllRefusedError, Backend, DeferredBackend, OnAnswer, TransientError, failed
 from mlpo.inference.cache import CachedBackend
 from mlpo.inference.scripted import ScriptedBackend
@@ -96,7 +96,7 @@ def test_what_alone_is_left_and_refused_is_data_though_the_backend_tells_nothing
 
 def test_a_run_that_goes_on_sends_the_batches_of_one_never_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     # Chunks of 4 over 10 requests: [0..3] [4..7] [8 9]. Killed after the first, the second must again be [4..7].
-    monkeypatch.setattr(cached, "CHUNK", 4)
+    monkeypatch.setattr(cache, "CHUNK", 4)
     batches: list[list[str]] = []
 
     class Recording(ScriptedBackend):
@@ -143,7 +143,7 @@ def test_a_deferred_backend_is_opened_once() -> None:
 
 
 def test_chunks_are_asked_at_a_time_by_as_many_threads_and_keep_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cached, "CHUNK", 2)
+    monkeypatch.setattr(cache, "CHUNK", 2)
     together = Barrier(3, timeout=30)  # broken unless three chunks of two are under way at a time
 
     class Waiting(ScriptedBackend):
@@ -159,7 +159,7 @@ def test_chunks_are_asked_at_a_time_by_as_many_threads_and_keep_their_places(mon
 
 
 def test_an_error_in_one_thread_closes_the_backend_and_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cached, "CHUNK", 1)
+    monkeypatch.setattr(cache, "CHUNK", 1)
     under_way, closed = Event(), Event()
 
     class Failing(ScriptedBackend):

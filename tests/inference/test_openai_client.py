@@ -11,13 +11,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.agents.chat_server import FAULTS, Body, ChatServer
 
 from mlpo.config import ConfigError, ServerConfig
 from mlpo.inference.backend import DeadModelError
 from mlpo.inference.cache import CachedBackend
 from mlpo.inference.openai_client import ServerBackend
 from mlpo.types import Completion, Message, Request, Sampling
+from tests.inference.chat_server import FAULTS, Body, ChatServer
 
 KEYS = ("1", "none", "lm-studio", "sk-a-real-key-0815")
 FAST = {"timeout_seconds": 1.0, "total_seconds": 20.0}

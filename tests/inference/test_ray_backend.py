@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from mlpo.config import ConfigError, RayConfig
-from mlpo.inference import cache as cached
+from mlpo.inference import cache
 from mlpo.inference.backend import Backend, DeferredBackend, TransientError
 from mlpo.inference.cache import CachedBackend
 from mlpo.inference.ray_backend import RayModels, _get
@@ -45,7 +45,7 @@ def key(request: Request) -> str:
 @pytest.fixture(autouse=True)
 def workers_find_us(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parents[2]}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    monkeypatch.setattr(cached, "CHUNK", 4)
+    monkeypatch.setattr(cache, "CHUNK", 4)
 
 
 def rays() -> list[psutil.Process]:

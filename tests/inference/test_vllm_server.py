@@ -71,7 +71,7 @@ def test_it_answers_and_leaves_nothing_behind(bin_folder: Path, monkeypatch: pyt
 PARENT = """
 import sys, time
 from mlpo.inference.vllm_server import VllmBackend
-from tests.agents.test_vllm import CONFIG
+from tests.inference.test_vllm_server import CONFIG
 print(VllmBackend("tiny", "some/folder", None, CONFIG)._process.pid, flush=True)
 time.sleep(1000)
 """

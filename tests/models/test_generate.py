@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from mlpo.models import prefill as read
+from mlpo.models import prefill
 from mlpo.models.generate import MIN_SHARED_PREFIX, Draw, sample_tokens
 from mlpo.models.load import LoadedModel
 from mlpo.models.sampling import choose_tokens, entropies_of
@@ -78,7 +78,7 @@ def unwritten_memory_is_nan() -> Iterator[None]:
 @pytest.mark.usefixtures("unwritten_memory_is_nan")
 def test_prompts_read_in_several_passes_are_read_as_in_one(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch):
     # Passes of at most 8 tokens have 9, 7, 3 and 1 columns: what a short prompt leaves of its row is never looked at.
-    monkeypatch.setattr(read, "CPU_PASS_TOKENS", 8)
+    monkeypatch.setattr(prefill, "CPU_PASS_TOKENS", 8)
     draws = [Draw(p, GREEDY, 0) for p in prompts(0)]
     assert [list(d.token_ids) for d in sample_tokens(loaded, draws, batch_tokens=4096)] == [
         generated(loaded, d) for d in draws

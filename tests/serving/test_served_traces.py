@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracing.trace_manager import InMemoryTraceManager
 
-from mlpo.tracking import serving_traces as served
+from mlpo.tracking import serving_traces
 from mlpo.tracking.connect import Connection, connect
 from mlpo.tracking.serving_traces import ServedTrace, ServedTraces
 from mlpo.types import Problem
@@ -56,7 +56,7 @@ def test_one_after_the_other_is_in_the_store_and_none_waits_inside_mlflow(connec
 def test_as_many_wait_as_may_and_every_other_one_is_counted(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(served, "MAX_BEHIND", 9)
+    monkeypatch.setattr(serving_traces, "MAX_BEHIND", 9)
     let_go = threading.Event()
     with ServedTraces(connection, 1.0) as traces:
         jam = begun(traces)
@@ -75,8 +75,10 @@ def assert_set(event: threading.Event) -> None:
 
 
 def test_what_is_dropped_takes_no_place_of_what_waits(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(served, "MAX_BEHIND", 3)
-    monkeypatch.setitem(served._ENVIRONMENT, "MLFLOW_TRACE_BUFFER_MAX_SIZE", "4")  # three that wait and one asked now
+    monkeypatch.setattr(serving_traces, "MAX_BEHIND", 3)
+    monkeypatch.setitem(
+        serving_traces._ENVIRONMENT, "MLFLOW_TRACE_BUFFER_MAX_SIZE", "4"
+    )  # three that wait and one asked now
     let_go = threading.Event()
     with ServedTraces(connection, 1.0) as traces:
         jam = begun(traces)
@@ -94,7 +96,7 @@ def test_what_is_dropped_takes_no_place_of_what_waits(connection: Connection, mo
 def test_at_the_end_what_waits_too_long_is_dropped_and_told(
     connection: Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(served, "CLOSE_SECONDS", 0.0)
+    monkeypatch.setattr(serving_traces, "CLOSE_SECONDS", 0.0)
     with ServedTraces(connection, 1.0) as traces:
         first, second = begun(traces), begun(traces)
         assert first._root is not None

@@ -28,7 +28,7 @@ from mlpo.method.prompts import leader_text
 from mlpo.stages import calibrate, headroom, propose
 from mlpo.store import write_jsonl_atomic
 from mlpo.types import Completion, Request
-from tests.stages.conftest import problem
+from tests.checkout import problem
 from tests.tracking.candidates import write_leader
 
 

@@ -15,7 +15,7 @@ from mlpo.layout import DEMONSTRATION_STATISTICS, DEMONSTRATIONS, SHOT_PROBLEMS,
 from mlpo.stages import demonstrate, propose
 from mlpo.store import read_jsonl, read_solo_accuracy, write_jsonl_atomic
 from mlpo.types import LEADER, Demonstration, Problem, Request, Sampling
-from tests.stages.conftest import copy_proposals, problem, proposed
+from tests.checkout import copy_proposals, problem, proposed
 
 NUM_TRAIN = 3
 WRITTEN = (DEMONSTRATIONS, SOLO_ACCURACY, DEMONSTRATION_STATISTICS)

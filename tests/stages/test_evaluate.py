@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlpo.config import Params
-from mlpo.evaluation import write_report as report
+from mlpo.evaluation import write_report
 from mlpo.evaluation.strategies import strategy_names
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import METRICS, MLPO_LEADER, PLOTS, REPORT, SFT_LEADER, TIMINGS, TRANSCRIPTS, WORK
@@ -72,7 +72,7 @@ def test_results_are_written_tracked_and_the_same_again(
     page = REPORT.read_text()
     assert "model seconds" in page
     REPORT.unlink()
-    report.run()  # `mlpo report`, from what is on the disk
+    write_report.run()  # `mlpo report`, from what is on the disk
     assert REPORT.read_text() == page
     traces = client.search_traces(locations=[parent.info.experiment_id])
     assert len(traces) == params.evaluate.num_traces

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mlpo.config import ConfigError, Params, parse_params
-from mlpo.inference import cache as cached
+from mlpo.inference import cache
 from mlpo.inference.backend import TransientError, failed
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import CALIBRATION_PROBLEMS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of
@@ -62,7 +62,7 @@ def test_a_finished_file_counts_without_its_store(house: Path, params: Params) -
 
 
 def test_a_killed_run_pays_only_for_the_rest(house: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cached, "CHUNK", 4)
+    monkeypatch.setattr(cache, "CHUNK", 4)
     propose.run(params, "adder", models=ScriptedModels(reply))
     unbroken = proposals_of("adder").read_bytes()
     proposals_of("adder").unlink()

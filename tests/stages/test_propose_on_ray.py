@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mlpo.config import parse_params
-from mlpo.inference import cache as cached
+from mlpo.inference import cache
 from mlpo.layout import WORK, proposals_of
 from mlpo.stages import propose
 from mlpo.store import read_kept
@@ -21,7 +21,7 @@ def test_two_workers_write_what_one_process_writes(
     house: Path, raw_params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    monkeypatch.setattr(cached, "CHUNK", 2)  # five batches
+    monkeypatch.setattr(cache, "CHUNK", 2)  # five batches
     save_tiny(house / "tiny")
     raw_params["team"]["adder"]["model"] = str(house / "tiny")
     raw_params["runtime"] = {"device": "cpu", "dtype": "float32"}

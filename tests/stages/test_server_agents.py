@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.agents.chat_server import Body, ChatServer
 
 from mlpo.config import ConfigError, Params, parse_params
 from mlpo.evaluation.play import play, read_arena
@@ -19,6 +18,7 @@ from mlpo.stages import propose
 from mlpo.stages.evaluate import dead_agents
 from mlpo.store import read_jsonl
 from mlpo.types import Completion, Request
+from tests.inference.chat_server import Body, ChatServer
 
 KEY = "sk-do-not-write-me-down-0815"
 NUM_PROPOSALS = 12

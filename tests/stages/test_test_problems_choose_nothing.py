@@ -36,7 +36,7 @@ from mlpo.store import encode_kept, read_jsonl, read_kept, write_lines_atomic
 from mlpo.team.models import SPLITS
 from mlpo.team.proposals import read_proposal_sets
 from mlpo.types import Problem, Request
-from tests.stages.conftest import move_in, small_params
+from tests.checkout import move_in, small_params
 from tests.training.conftest import tiny_folder  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parents[2]

@@ -18,7 +18,6 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from mlpo.tracking import stage_run as runs
 from mlpo.tracking.connect import Connection
 from mlpo.tracking.pipeline_run import PROCESS, close_abandoned
 from mlpo.tracking.provenance import content_md5
@@ -92,7 +91,7 @@ def test_a_signal_while_the_run_is_opened_ends_it_as_killed(
         signal.raise_signal(signal.SIGTERM)
         return ""
 
-    monkeypatch.setattr(runs, "this_process", told_to_stop)
+    monkeypatch.setattr("mlpo.tracking.stage_run.this_process", told_to_stop)
     with pytest.raises(SystemExit), stage_run("train_sft", PARAMS):
         raise AssertionError("it goes on though it was told to stop")
     found = connection.client.search_runs([connection.experiment_id])

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import torch
-from tests.training.test_ranks import Runs
 
 from tests.training.conftest import save_tiny
+from tests.training.test_distributed import Runs
 
 VLLM = os.environ.get("MLPO_TEST_VLLM")
 PROGRAM = Path(__file__).with_name("colocated.py")

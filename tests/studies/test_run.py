@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from mlpo.studies import run as study
 from mlpo.studies.costs import Cost
 from mlpo.studies.plan import RunId, Step, StepId
 from mlpo.studies.progress import StudyProgress
-from mlpo.studies.spec import run as study
 
 ROOT = Path(__file__).parents[2]
 STAGE = '''

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpo.commands import inspect_transcripts as transcripts
+from mlpo.commands import inspect_transcripts
 from mlpo.config import RIVALS, ConfigError
 from mlpo.layout import TEST_PROBLEMS, transcripts_of
 from mlpo.store import write_jsonl_atomic
@@ -40,7 +40,7 @@ def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_texts_cannot_leave_their_line(evaluated: None, capsys: pytest.CaptureFixture[str]) -> None:
-    transcripts.run("debate", 1)
+    inspect_transcripts.run("debate", 1)
     assert capsys.readouterr().out.splitlines() == [
         "**1 + 1?** (right: 2)",
         "",
@@ -57,7 +57,7 @@ def test_texts_cannot_leave_their_line(evaluated: None, capsys: pytest.CaptureFi
 
 
 def test_as_many_are_shown_as_asked_for(evaluated: None, capsys: pytest.CaptureFixture[str]) -> None:
-    transcripts.run("debate", 5)
+    inspect_transcripts.run("debate", 5)
     assert capsys.readouterr().out.endswith("- debate: no answer, wrong; 0 generations, 0 tokens\n\n")
 
 
@@ -67,17 +67,17 @@ def test_all_strategies_answer_the_question_that_was_asked_for(
     write_jsonl_atomic(
         transcripts_of("leader"), [Transcript("p1", "leader", (), "2"), Transcript("p2", "leader", (), "3")]
     )
-    transcripts.run("all", 1, "2 + 1")
+    inspect_transcripts.run("all", 1, "2 + 1")
     assert capsys.readouterr().out.split("\n\n") == [
         "## debate", "`debate`", "**2 + 1?** (right: 3)", "- debate: no answer, wrong; 0 generations, 0 tokens",
         "## MLPO leader + team", "`leader`", "**2 + 1?** (right: 3)", "- leader: 3, right; 0 generations, 0 tokens", "",
     ]  # fmt: skip
     with pytest.raises(ConfigError, match=r"test\.jsonl: no question holds '5 \+ 5'"):
-        transcripts.run("all", 1, "5 + 5")
+        inspect_transcripts.run("all", 1, "5 + 5")
 
 
 def test_a_strategy_that_was_not_played_is_named_with_one_like_it(evaluated: None) -> None:
     with pytest.raises(ConfigError, match=r"debat was not evaluated here; did you mean debate\?"):
-        transcripts.run("debat", 1)
+        inspect_transcripts.run("debat", 1)
     with pytest.raises(ConfigError, match="lessons was not evaluated here; there are debate"):
-        transcripts.run("lessons", 1)
+        inspect_transcripts.run("lessons", 1)

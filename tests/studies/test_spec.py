@@ -14,7 +14,7 @@ from mlpo.stages.prepare import draw_splits
 from mlpo.studies.plan import check_comparable, plan_study
 from mlpo.studies.spec import STUDIES, Comparison, load_study, study_names, variant_params
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STUDY: dict[str, Any] = {
     "title": "A title",
     "question": "Why?",

@@ -29,7 +29,7 @@ from mlpo.stages.evaluate import metrics_of
 from mlpo.store import read_jsonl
 from mlpo.team.prompts import team_prompts
 from mlpo.types import LEADER, Completion, Problem, Request
-from tests.stages.conftest import copy_proposals, proposed
+from tests.checkout import copy_proposals, proposed
 
 LINE = ConfidenceMap(((0.0, 1.0), (1.0, 0.0)))
 POLICY = ConsultPolicy("entropy", LINE, LINE, LINE, ask_below=0.5, again_below=0.5, basis={"n": 120})

@@ -13,7 +13,7 @@ from dvc.repo import Repo
 from mlpo.config import ConfigError, digest
 from mlpo.processes.worktree import checkout_for, code_digest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def dvc(folder: Path, *arguments: str) -> str:

@@ -32,7 +32,7 @@ from mlpo.stages import propose
 from mlpo.stages.evaluate import metrics_of
 from mlpo.store import read_jsonl, write_json_atomic, write_jsonl_atomic
 from mlpo.types import LEADER, Problem, Request, Transcript
-from tests.stages.conftest import copy_proposals, proposed
+from tests.checkout import copy_proposals, proposed
 
 NUM_TEST, NUM_AGENTS, NUM_ROUNDS = 4, 2, 2
 LEADER_CALLS = 3 * NUM_ROUNDS + 2

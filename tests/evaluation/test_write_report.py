@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlpo.config import ConfigError
-from mlpo.evaluation import write_report as report
+from mlpo.evaluation import write_report
 from mlpo.layout import METRICS, transcripts_of
 from mlpo.store import write_json_atomic, write_jsonl_atomic
 from mlpo.types import Transcript
@@ -16,16 +16,16 @@ from mlpo.types import Transcript
 def test_nothing_was_evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=r"metrics\.json: no results here; run `mlpo evaluate`"):
-        report.run()
+        write_report.run()
 
 
 def test_the_transcripts_are_gone_or_of_other_problems(house: Path) -> None:
     write_json_atomic(METRICS, {"strategies": {"leader": {}}, "confidence": 0.95})
     with pytest.raises(ConfigError, match=r"leader\.jsonl: no transcripts, though"):
-        report.run()
+        write_report.run()
     write_jsonl_atomic(transcripts_of("leader"), [Transcript("elsewhere", "leader", (), None)])
     with pytest.raises(ConfigError, match="not the problems of"):
-        report.run()
+        write_report.run()
 
 
 def test_results_that_do_not_say_their_confidence(house: Path) -> None:
@@ -33,4 +33,4 @@ def test_results_that_do_not_say_their_confidence(house: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"metrics\.json: does not say its confidence, so an older mlpo wrote it; run"
     ):
-        report.run()
+        write_report.run()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from mlpo.commands import evaluate_version as reevaluate
+from mlpo.commands import evaluate_version
 from mlpo.config import ConfigError, Params
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import MLPO_LEADER, SHOT_PROBLEMS, TEST_PROBLEMS
@@ -18,7 +18,7 @@ from mlpo.tracking.evaluations import evaluations_of
 from mlpo.tracking.register import register_leader
 from mlpo.tracking.stage_run import stage_run
 from mlpo.types import LEADER, Problem, Request
-from tests.stages.conftest import problem
+from tests.checkout import problem
 from tests.tracking.candidates import LEADER_MODEL, candidate, write_leader
 
 
@@ -45,7 +45,7 @@ def registered(house: object, params: Params) -> Params:
 def test_it_carries_its_evaluation_on_the_new_set(registered: Params, capsys: pytest.CaptureFixture[str]) -> None:
     SHOT_PROBLEMS.unlink()  # its team's worked examples are its own
     models = ScriptedModels(reply)
-    reevaluate.run(registered, 1, models=models)
+    evaluate_version.run(registered, 1, models=models)
     first, again = evaluations_of(connect(), 1)
     assert first.scores.keys() == {"p0", "p1"}
     assert again.scores == {"new000031": True, "new000032": False, "new000033": True}
@@ -55,7 +55,7 @@ def test_it_carries_its_evaluation_on_the_new_set(registered: Params, capsys: py
     # two rounds of two agents and the leader, three problems
     assert models.backend.num_generations == 18
 
-    reevaluate.run(registered, 1, models=models)
+    evaluate_version.run(registered, 1, models=models)
     assert models.backend.num_generations == 18  # all is kept
     assert len(evaluations_of(connect(), 1)) == 2
 
@@ -68,7 +68,7 @@ def test_its_team_is_the_one_it_was_registered_with(registered: Params) -> None:
         return reply(request)
 
     alone = registered.model_copy(update={"team": {"other": registered.team["adder"]}})
-    reevaluate.run(alone, 1, models=ScriptedModels(listen))
+    evaluate_version.run(alone, 1, models=ScriptedModels(listen))
     assert {request.model for request in asked} == {"adder", "guesser", LEADER}
     [first, *_] = [request for request in asked if request.model == "adder"]
     assert first.messages[1].content == "worked?"
@@ -81,14 +81,14 @@ def test_its_models_are_those_of_its_own_team(registered: Params, monkeypatch: p
         teams.append(list(params.team))
         return ScriptedModels(reply)
 
-    monkeypatch.setattr(reevaluate, "team_models", models_of)
-    reevaluate.run(registered.model_copy(update={"team": {"other": registered.team["adder"]}}), 1)
+    monkeypatch.setattr(evaluate_version, "team_models", models_of)
+    evaluate_version.run(registered.model_copy(update={"team": {"other": registered.team["adder"]}}), 1)
     assert teams == [["adder", "guesser"]]
 
 
 def test_what_is_missing_is_named(registered: Params) -> None:
     with pytest.raises(ConfigError, match="there is no leader version 2; known versions: 1"):
-        reevaluate.run(registered, 2)
+        evaluate_version.run(registered, 2)
     write_jsonl_atomic(TEST_PROBLEMS, [])
     with pytest.raises(ConfigError, match="no problems"):
-        reevaluate.run(registered, 1)
+        evaluate_version.run(registered, 1)

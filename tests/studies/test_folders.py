@@ -12,10 +12,10 @@ import pytest
 from mlpo.config import ConfigError
 from mlpo.processes.worktree import code_digest
 from mlpo.store import write_json_atomic
+from mlpo.studies import folders
 from mlpo.studies.folders import RECORDS, Record, StudyFolders, take_over
 from mlpo.studies.plan import Run, plan_study
 from mlpo.studies.spec import Study
-from mlpo.studies.spec import folders as study_folders
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,6 +62,6 @@ def test_an_owner_that_writes_its_lock_anew_is_waited_for(tmp_path: Path) -> Non
 
 
 def test_what_its_owner_has_lost_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study_folders, "PATIENCE", 0.0)
+    monkeypatch.setattr(folders, "PATIENCE", 0.0)
     with pytest.raises(ConfigError, match=r"prepare of .*owner is gone; delete the files in \.mlpo/studies"):
         take_over(tmp_path / "mine", {"prepare": tmp_path / "owner"})

@@ -12,7 +12,7 @@ import pytest
 
 from mlpo.processes.session import run_in_session
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LEADS_ITS_SESSION = "import os; raise SystemExit(75 if os.getsid(0) == os.getpid() else 1)"
 TELLS_WHAT_IT_GOT = """
 import signal, sys
