@@ -14,6 +14,7 @@ from rich.console import Console
 from mlpo.commands import ask
 from mlpo.config import ConfigError, Params, RoundsConfig, parse_params
 from mlpo.evaluation.policy import write_policy
+from mlpo.evaluation.question import answer_kind
 from mlpo.inference.backend import failed
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import MLPO_LEADER, passages_of
@@ -39,7 +40,7 @@ from tests.tracking.candidates import LEADER_MODEL, candidate, write_leader
     ],
 )
 def test_a_sum_wants_a_number_and_all_else_a_word(question: str, kind: str) -> None:
-    assert ask.answer_kind(question) == kind
+    assert answer_kind(question) == kind
 
 
 def shown(params: Params, models: ScriptedModels, question: str = "17 + 25?") -> str:

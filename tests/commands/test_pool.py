@@ -13,6 +13,7 @@ import yaml
 from mlpo.commands import pool
 from mlpo.config import ConfigError, Params, raw_params
 from mlpo.config.overrides import merge
+from mlpo.evaluation.graded import read_scores
 from mlpo.evaluation.policy import write_policy
 from mlpo.layout import CONSULT_POLICY, METRICS, PARAMS, TEST_PROBLEMS, transcripts_of
 from mlpo.method.confidence import ConfidenceMap
@@ -119,7 +120,7 @@ def test_p_is_corrected_for_all_rivals_and_the_oracle_is_none(params: Params, tm
         "leader_solo": "123450000",
         "debate": right,
     }
-    scores = {name: [run] for name, run in pool.read_scores(checkout(tmp_path / "one", answers)).items()}
+    scores = {name: [run] for name, run in read_scores(checkout(tmp_path / "one", answers)).items()}
     exact = params.model_copy(update={"evaluate": params.evaluate.model_copy(update={"bootstrap_samples": 1000})})
     p = {row.name: row.holm_p for row in pool.rows_of(exact, scores)}
     # sign flips of 9 and of 4 differences, all of one sign: 2 in 2^9 and 2 in 2^4; Holm: times 3 and times 2

@@ -12,7 +12,7 @@ from mlpo.tracking.register import Registration, register_leader
 from mlpo.tracking.stage_run import stage_run
 from mlpo.types import Message
 
-LEADER_MODEL = Path(__file__).parents[2] / "mlpo/evaluation/pyfunc_leader.py"
+LEADER_MODEL = Path(__file__).parents[2] / "mlpo/stages/leader_model.py"
 SFT, MLPO, PROBLEMS = Path("data/leaders/sft"), Path("data/leaders/mlpo"), Path("data/problems")
 
 

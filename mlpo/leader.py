@@ -1,6 +1,6 @@
-"""What MLflow runs where a registered leader is loaded as a function: its team's rounds. Logged with it, as code.
+"""What a registered version calls: its `leader_model.py` imports `serve_registered`, and nothing else of mlpo.
 
-`register` copies this file into the version; there its folder is the version's.
+Versions outlive the code that registered them, so this module's path and the function's signature stay as they are.
 """
 
 from __future__ import annotations
@@ -9,20 +9,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mlpo.config import RuntimeConfig
+from mlpo.evaluation.question import problem_of
+from mlpo.evaluation.registered_leader import read_registered
+from mlpo.inference.local import LocalModels
+from mlpo.inference.model_pool import ModelShelf
+from mlpo.inference.usage import GenerationLedger
+from mlpo.store import request_key
 from mlpo.tracking.mlflow_model import Ask, serve_team
+from mlpo.types import Completion
+
+
+def serve_registered(folder: Path) -> None:
+    """Tell MLflow how to ask the leader in `folder` with its team; models are loaded at the first question."""
+    serve_team(open_team, folder)
 
 
 def open_team(folder: Path) -> Ask:
     """The leader in `folder` with its team; models are loaded at the first question and stay loaded."""
-    from mlpo.config import RuntimeConfig
-    from mlpo.evaluation.question import problem_of
-    from mlpo.evaluation.registered_leader import read_registered
-    from mlpo.inference.local import LocalModels
-    from mlpo.inference.model_pool import ModelShelf
-    from mlpo.inference.usage import GenerationLedger
-    from mlpo.store import request_key
-    from mlpo.types import Completion
-
     leader = read_registered(folder, RuntimeConfig())
     kept: dict[str, Completion] = {}
     models = LocalModels(leader.params.runtime)
@@ -42,6 +46,3 @@ def open_team(folder: Path) -> Ask:
         ]
 
     return ask
-
-
-serve_team(open_team, Path(__file__).parent)

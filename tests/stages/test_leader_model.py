@@ -37,10 +37,17 @@ from tests.training.conftest import SPECIALS, tiny_folder  # noqa: F401 - a fixt
 
 QUESTION = "17 + 25?"
 LONGEST = 12
+BEFORE_THE_ROOMS = Path(__file__).with_name("leader_model_before_the_rooms.py")
+"""The code in versions that were registered while `mlpo.agents` and `mlpo.stages.ask` held what it imports."""
 
 
-@pytest.fixture
-def played(house: Path, raw_params: dict[str, Any], tiny_folder: Path) -> list[Transcript]:  # noqa: F811
+@pytest.fixture(params=[LEADER_MODEL, BEFORE_THE_ROOMS], ids=["now", "before the rooms"])
+def played(
+    request: pytest.FixtureRequest,
+    house: Path,
+    raw_params: dict[str, Any],
+    tiny_folder: Path,  # noqa: F811
+) -> list[Transcript]:
     """What a leader said in its checkout, with its team and alone; then it is registered and all data deleted."""
     for agent in raw_params["team"].values():
         agent["model"] = str(tiny_folder)
@@ -48,7 +55,7 @@ def played(house: Path, raw_params: dict[str, Any], tiny_folder: Path) -> list[T
     save_leader(load_model(str(tiny_folder), device="cpu", dtype="float32"), MLPO_LEADER, system=LEADER_SYSTEM)
     team = team_prompts(params)
     with stage_run("register", params) as run:
-        register_leader(run, replace(candidate(params), team=team), inputs=[], code=LEADER_MODEL)
+        register_leader(run, replace(candidate(params), team=team), inputs=[], code=request.param)
     transcripts = play(params, team)
     shutil.rmtree("data")
     return transcripts
@@ -94,6 +101,7 @@ def test_mlflow_loads_it_alone_and_with_its_team_and_it_says_what_it_said_in_its
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("played", [LEADER_MODEL], indirect=True)
 def test_transformers_loads_its_export_and_nothing_else_lies_there(
     played: list[Transcript],
     tiny_folder: Path,  # noqa: F811

@@ -1,0 +1,7 @@
+"""The old path of `mlpo.inference.model_pool`, which a leader registered before imports."""
+
+from __future__ import annotations
+
+from mlpo.inference.model_pool import ModelShelf
+
+__all__ = ["ModelShelf"]
