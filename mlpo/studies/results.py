@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlpo.evaluation.graded import read_scores
+from mlpo.evaluation.strategies import CONSULT
 from mlpo.layout import METRICS
 from mlpo.method.metrics.evaluation import Difference
 from mlpo.method.metrics.pooling import Scores, pooled_accuracy, pooled_difference, sign_flip_p
@@ -17,7 +18,7 @@ from mlpo.studies.spec import Study
 from mlpo.studies.tables import ComparisonRow, VariantRow
 from mlpo.types import LEADER
 
-SHOWN = (LEADER, "leader_solo", "majority_vote")
+SHOWN = (LEADER, "leader_solo", "majority_vote", CONSULT)
 """Strategies whose accuracy every variant's row holds."""
 COSTS = ("generations", "prompt_tokens", "completion_tokens", "invalid_rate")
 """What else it holds of the leader with its team, means over seeds."""
@@ -70,13 +71,31 @@ def variant_rows(
             if scores and all(strategy in run for run in scores)
         }
         told = [each["strategies"][LEADER] for each in metrics[name]]
-        costs = {cost: sum(row[cost] for row in told) / len(told) for cost in COSTS} if told else {}
         rows.append(
             VariantRow(
-                name, variant.about or name, tuple(runs[name]), accuracies, costs, _by_round(told), "; ".join(reasons)
+                name,
+                variant.about or name,
+                tuple(runs[name]),
+                accuracies,
+                _costs(told),
+                _asking(metrics[name]),
+                _by_round(told),
+                "; ".join(reasons),
             )
         )
     return rows
+
+
+def _costs(told: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    return {cost: sum(row[cost] for row in told) / len(told) for cost in COSTS} if told else {}
+
+
+def _asking(metrics: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """What asking only when unsure cost, where every run has played it; the share that asked is among it."""
+    if not metrics or any(CONSULT not in each["strategies"] for each in metrics):
+        return {}
+    shares = [each["consult"]["chosen"]["share_asked"] for each in metrics]
+    return _costs([each["strategies"][CONSULT] for each in metrics]) | {"share_asked": sum(shares) / len(shares)}
 
 
 def comparison_rows(study: Study, plan: StudyPlan, runs: Runs) -> list[ComparisonRow]:

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from mlpo.evaluation.strategies import CONSULT
 from mlpo.method.metrics.evaluation import Difference
 from mlpo.method.metrics.significance import Verdict
 from mlpo.report.rows import p_value, percent, rule, strategy_label
@@ -38,6 +39,8 @@ class VariantRow:
     """Strategy -> accuracy, as a difference from 0."""
     costs: Mapping[str, float]
     """generations, prompt_tokens, completion_tokens and invalid_rate of the leader with its team, per problem."""
+    asking: Mapping[str, float]
+    """The same of the leader that asks its team only when unsure, and share_asked; empty where it did not play."""
     by_round: tuple[float, ...]
     """The leader's accuracy after each round."""
     failed: str
@@ -103,6 +106,13 @@ def print_study(tables: StudyTables, *, console: Console | None = None) -> None:
             cells = _comparison_cells(comparison, tables.confidence)
             differences.add_row(*(Text(cell) for cell in cells.values()))
         console.print(differences, Text(rule(len(tables.comparisons), tables.confidence)))
+    if asking := [_asking_cells(row) for row in tables.variants if row.asking]:
+        asked = framed("the team is asked only when the leader is unsure", "variant")
+        for header in list(asking[0])[1:]:
+            asked.add_column(header, justify="right", no_wrap=header == "accuracy")
+        for row_of_cells in asking:
+            asked.add_row(*map(Text, row_of_cells.values()))
+        console.print(asked)
     for row in tables.variants:
         if row.failed:
             console.print(Text(f"{row.name} failed: {row.failed}"), style="red")
@@ -118,6 +128,11 @@ def study_markdown(tables: StudyTables) -> str:
     if tables.comparisons:
         parts.append(_markdown([_comparison_cells(row, tables.confidence) for row in tables.comparisons]))
         parts.append(rule(len(tables.comparisons), tables.confidence))
+    if asking := [row for row in tables.variants if row.asking]:
+        parts += [
+            "Where the team is asked only when the leader is unsure:",
+            _markdown(list(map(_asking_cells, asking))),
+        ]
     if rounds := [row for row in tables.variants if len(row.by_round) > 1]:
         longest = max(len(row.by_round) for row in rounds)
         parts.append("Accuracy of the leader with its team after each round:")
@@ -167,6 +182,18 @@ def _variant_cells(row: VariantRow) -> dict[str, str]:
         "seeds": str(len(row.seeds)),
         "generations": f"{row.costs['generations']:.1f}" if row.costs else "",
         "tokens": f"{row.costs['prompt_tokens'] + row.costs['completion_tokens']:.0f}" if row.costs else "",
+    }
+
+
+def _asking_cells(row: VariantRow) -> dict[str, str]:
+    tokens, always = (each["prompt_tokens"] + each["completion_tokens"] for each in (row.asking, row.costs))
+    return {
+        "variant": f"`{row.name}`",
+        "accuracy": _accuracy(row.accuracies.get(CONSULT)),
+        "questions that asked": f"{row.asking['share_asked']:.0%}",
+        "generations": f"{row.asking['generations']:.1f}",
+        "tokens": f"{tokens:.0f}",
+        "of always asking": f"{tokens / always:.2f}",
     }
 
 
@@ -223,7 +250,8 @@ def _flat(row: VariantRow) -> dict[str, Any]:
             f"{name}_high": accuracy.interval.high,
         }
         flat["n"] = accuracy.n
-    return flat | dict(row.costs) | {"failed": row.failed}
+    asking = {f"asking_{name}": value for name, value in row.asking.items()}
+    return flat | dict(row.costs) | asking | {"failed": row.failed}
 
 
 def _markdown(rows: Sequence[Mapping[str, str]]) -> str:

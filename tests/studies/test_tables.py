@@ -26,16 +26,18 @@ def accuracy(value: float) -> Difference:
 
 
 COSTS = {"generations": 8.0, "prompt_tokens": 900.0, "completion_tokens": 120.0, "invalid_rate": 0.0}
+ASKING = {"generations": 3.0, "prompt_tokens": 450.0, "completion_tokens": 60.0, "share_asked": 0.25}
 
 
 @pytest.fixture
 def tables() -> StudyTables:
     told = {"leader": accuracy(0.625), "leader_solo": accuracy(0.5), "majority_vote": accuracy(0.25)}
+    asked = told | {"leader_consult": accuracy(0.5625)}
     variants = [
-        VariantRow("mlpo", "as in params.yaml", (0, 1), told, COSTS, (0.5, 0.625), ""),
-        VariantRow("three_rounds", "three_rounds", (0,), told, COSTS, (0.5, 0.5625, 0.625), ""),
-        VariantRow("one_round", "one_round", (0,), told, COSTS, (0.5,), ""),
-        VariantRow("broken", "a mistake", (), {}, {}, (), "train_mlpo: mlpo: the server is down"),
+        VariantRow("mlpo", "as in params.yaml", (0, 1), told, COSTS, {}, (0.5, 0.625), ""),
+        VariantRow("three_rounds", "three_rounds", (0,), told, COSTS, {}, (0.5, 0.5625, 0.625), ""),
+        VariantRow("one_round", "one_round", (0,), asked, COSTS, ASKING, (0.5,), ""),
+        VariantRow("broken", "a mistake", (), {}, {}, {}, (), "train_mlpo: mlpo: the server is down"),
     ]
     comparisons = [
         ComparisonRow(("one_round", "leader"), ("mlpo", "leader"), (0,), accuracy(0.125), 0.02, 0.06, "not told apart"),
@@ -62,6 +64,8 @@ def test_the_page_holds_every_number_and_where_it_comes_from(tables: StudyTables
     assert "Better or worse: p <= 0.05 after Holm's correction over the pairs shown (3)." in page
     assert "| `mlpo` | 0.500 | 0.625 |  |" in page
     assert "| `one_round` | 0.500 |" not in page  # one round is no course of rounds
+    assert "| variant | accuracy | questions that asked | generations | tokens | of always asking |" in page
+    assert "| `one_round` | 0.562 [0.500, 0.625] | 25% | 3.0 | 510 | 0.50 |" in page
     assert "broken failed: train_mlpo: mlpo: the server is down" in page
     assert "`mlpo study rounds` at commit abc with changes on 2 cores; 82 minutes of runs" in page
 
@@ -71,7 +75,7 @@ def test_the_terminals_table_fits_80_columns_with_every_number_whole(tables: Stu
     print_study(tables, console=console)
     told = console.export_text()
     assert max(map(len, told.splitlines())) <= 80
-    for number in ("0.625 [0.562, 0.688]", "[-0.062, +0.062]", "< 0.001", "1020"):
+    for number in ("0.625 [0.562, 0.688]", "[-0.062, +0.062]", "< 0.001", "1020", "0.562 [0.500, 0.625]", "0.50"):
         assert number in told
 
 
