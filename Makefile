@@ -87,7 +87,7 @@ mlflow: install
 	mlflow server --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///mlflow.db
 
 bench: install
-	python -m benchmarks $(BENCH)
+	python -m speed $(BENCH)
 
 install: $(STAMP)
 

@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import json
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, MutableMapping
@@ -17,6 +16,7 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import Field, TypeAdapter, ValidationError
 
 from mlpo.config import ConfigError
+from mlpo.files import write_lines_atomic
 from mlpo.types import Completion, Demonstration, Passage, Problem, Request, Transcript
 
 Row = TypeVar("Row", Problem, Passage, Completion, Transcript, Demonstration)
@@ -55,33 +55,9 @@ def encode(value: Problem | Passage | Completion | Transcript | Demonstration) -
     return _ADAPTERS[type(value)].dump_json(value)
 
 
-def write_lines_atomic(path: Path, lines: Iterable[bytes]) -> None:
-    """Write a whole file or nothing: to a temporary name in the same folder, synced, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for line in lines:
-                file.write(line + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)  # mkstemp makes 0600, which a shared DVC cache could not read
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def write_jsonl_atomic(path: Path, rows: Iterable[Problem | Passage | Completion | Transcript | Demonstration]) -> None:
     """Write one value per line; equal values in equal order give equal bytes."""
     write_lines_atomic(path, map(encode, rows))
-
-
-def write_json_atomic(path: Path, value: Any) -> None:
-    """Write one readable JSON document with sorted keys."""
-    write_lines_atomic(
-        path, [json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()]
-    )
 
 
 def read_solo_accuracy(path: Path) -> dict[str, float]:

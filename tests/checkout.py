@@ -11,12 +11,13 @@ import pytest
 
 from mlpo.config import Params, parse_params
 from mlpo.evaluation.routing import write_routing
+from mlpo.files import write_json_atomic
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import CALIBRATION_PROBLEMS, PROBLEM_STATISTICS, SHOT_PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS
 from mlpo.method.rare_words import WordCounts
 from mlpo.method.routing import Routing
 from mlpo.stages import propose
-from mlpo.store import write_json_atomic, write_jsonl_atomic
+from mlpo.store import write_jsonl_atomic
 from mlpo.types import Problem, Request
 from tests.tracking.candidates import STATISTICS
 

@@ -18,17 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlpo.config import ConfigError
-from mlpo.store import (
-    CompletionStore,
-    copy_kept,
-    encode_kept,
-    read_jsonl,
-    read_kept,
-    request_key,
-    write_json_atomic,
-    write_jsonl_atomic,
-    write_lines_atomic,
-)
+from mlpo.files import write_json_atomic, write_lines_atomic
+from mlpo.store import CompletionStore, copy_kept, encode_kept, read_jsonl, read_kept, request_key, write_jsonl_atomic
 from mlpo.types import Completion, Demonstration, Message, Problem, Request, Round, Sampling, Transcript
 
 REQUEST = Request(

@@ -11,6 +11,7 @@ from mlpo.commands.pool_consult import Asked, asked_as_played, asked_when_unsure
 from mlpo.config import ConfigError, Params, load_params
 from mlpo.evaluation.graded import read_graded, scores_of
 from mlpo.evaluation.strategies import CONSULT
+from mlpo.files import replace_file
 from mlpo.layout import METRICS, PARAMS
 from mlpo.method.metrics.evaluation import Graded
 from mlpo.method.metrics.pooling import Scores, pooled_accuracy, pooled_difference, sign_flip_p
@@ -55,7 +56,7 @@ def run(params: Params, places: Sequence[Path], *, markdown: bool = False, pictu
     else:
         report.print_pooled(rows, num_runs=len(runs), confidence=confidence)
     if picture:
-        report.replace_file(picture, report.pooled_png(rows, num_runs=len(runs), confidence=confidence))
+        replace_file(picture, report.pooled_png(rows, num_runs=len(runs), confidence=confidence))
     if left_out := sorted({name for run in runs for name in run} - set(everywhere)):
         print(f"not in every evaluation and left out: {', '.join(left_out)}")
     if asked:

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from mlpo.config import ConfigError, Params
+from mlpo.files import write_json_atomic
 from mlpo.layout import CONSULT_POLICY
 from mlpo.method.consult_policy import ConsultPolicy
-from mlpo.store import write_json_atomic
 
 
 def write_policy(policy: ConsultPolicy | None, path: Path = CONSULT_POLICY) -> None:

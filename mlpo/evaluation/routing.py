@@ -14,12 +14,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from mlpo.config import AgentConfig, ConfigError, Params
 from mlpo.evaluation.contest import Entrant, leader_sampling
+from mlpo.files import write_json_atomic
 from mlpo.layout import ROUTING, passages_of
 from mlpo.method.pooled_documents import pooled_documents
 from mlpo.method.prompts import AgentPrompt
 from mlpo.method.routers import router_by_family, router_by_overlap, router_by_score
 from mlpo.method.routing import Routing
-from mlpo.store import write_json_atomic
 from mlpo.team.prompts import index_of
 from mlpo.team.sampling import team_sampling
 from mlpo.types import LEADER, Message

@@ -11,6 +11,7 @@ from mlpo import report
 from mlpo.config import ConfigError
 from mlpo.equivalence import is_equivalent
 from mlpo.evaluation.metrics_file import read_metrics
+from mlpo.files import replace_file
 from mlpo.layout import METRICS, MLPO_CURVE, PLOTS, REPORT, SFT_CURVE, TEST_PROBLEMS, TIMINGS, transcripts_of
 from mlpo.method.metrics.evaluation import Graded, grade
 from mlpo.store import read_jsonl
@@ -49,7 +50,7 @@ def write_page(metrics: Mapping[str, Any], graded: Mapping[str, Sequence[Graded]
     timings = json.loads(TIMINGS.read_text(encoding="utf-8")) if TIMINGS.is_file() else None
     plots = _plots(metrics)
     html = report.page(metrics, plots=plots, browser=browser, timings=timings, confidence=metrics["confidence"])
-    report.replace_file(REPORT, html.encode())
+    replace_file(REPORT, html.encode())
 
 
 def with_texts(graded: Sequence[Graded], chosen: Sequence[str]) -> list[Graded]:

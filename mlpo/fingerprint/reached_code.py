@@ -10,9 +10,9 @@ from pathlib import Path
 
 import grimp
 
+from mlpo.files import write_json_atomic
 from mlpo.fingerprint import syntax
 from mlpo.fingerprint.syntax import bytes_digest
-from mlpo.store import write_json_atomic
 
 PACKAGE = "mlpo"
 BOOKKEEPING: Mapping[str, str] = {

@@ -1,8 +1,7 @@
 """What a run found, for people: tables, plots and one page. Drawing libraries are imported when something is drawn."""
 
 from mlpo.report.browser import browser_data, choose_cases
-from mlpo.report.files import replace_file, write_plots
-from mlpo.report.gallery import Plot, plots
+from mlpo.report.gallery import Plot, plots, write_plots
 from mlpo.report.page import page
 from mlpo.report.pooled import pooled_markdown, pooled_png, print_pooled
 from mlpo.report.table import difference_cells, print_table, readme_table, strategy_cells
@@ -21,7 +20,6 @@ __all__ = [
     "print_table",
     "read_curve",
     "readme_table",
-    "replace_file",
     "strategy_cells",
     "write_plots",
 ]

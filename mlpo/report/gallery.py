@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mlpo.files import replace_file
 from mlpo.report.consult_plots import consult_curve_plot, reliability_plot
+from mlpo.report.drawing import png
 from mlpo.report.strategy_plots import accuracy_plot, differences_plot, generations_plot, rounds_plot, tokens_plot
 from mlpo.report.team_plots import agreement_plot, position_plot, team_plot
 from mlpo.report.training_plots import Curve, loss_plot, reward_plot, signal_plot
@@ -115,3 +118,12 @@ def _of_training(sft_curve: Curve, mlpo_curve: Curve) -> list[Plot]:
         note = "Cross-entropy of the demonstrations, in nats a token."
         found.append(Plot("sft_loss", "training", "Warm start: loss", note, partial(loss_plot, sft_curve)))
     return found
+
+
+def write_plots(plots: Sequence[Plot], folder: Path) -> None:
+    """Write <name>.png of each plot to `folder`, and remove pictures that are none of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in set(folder.glob("*.png")) - {folder / f"{plot.name}.png" for plot in plots}:
+        stale.unlink()
+    for plot in plots:
+        replace_file(folder / f"{plot.name}.png", png(plot.draw))

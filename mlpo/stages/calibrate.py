@@ -16,6 +16,7 @@ from mlpo.equivalence import is_equivalent
 from mlpo.evaluation.policy import write_policy
 from mlpo.evaluation.routing import write_routing
 from mlpo.evaluation.strategies import CONSULT, measured_entrant, num_partial_drafts
+from mlpo.files import write_json_atomic
 from mlpo.inference.model_pool import Models
 from mlpo.layout import (
     CALIBRATION_METRICS,
@@ -37,7 +38,6 @@ from mlpo.method.routing import fit_routing
 from mlpo.method.selection import ProposalSet
 from mlpo.stages.calibration import calibration_problems, check_leader, play_on_calibration
 from mlpo.stages.timings import stage_clock
-from mlpo.store import write_json_atomic
 from mlpo.team.prompts import team_prompts
 from mlpo.team.proposals import read_proposal_sets
 from mlpo.tracking.stage_run import stage_run

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlpo.config import Params
+from mlpo.files import write_json_atomic
 from mlpo.fingerprint.reached_code import ImportGraph, code_of
 from mlpo.fingerprint.stage_file import Dependencies, changes, documents_of, parameters_of
 from mlpo.layout import CODE, WORK, code_file
 from mlpo.stage_table import STAGES
-from mlpo.store import write_json_atomic
 
 SHOWN = 6
 """Names of what has changed, told for each stage."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mlpo.config import Params
+from mlpo.files import write_json_atomic
 from mlpo.inference.usage import Usage
 from mlpo.layout import TIMINGS
 from mlpo.method.metrics.evaluation import Graded
 from mlpo.stages.timings import all_timings
-from mlpo.store import write_json_atomic
 from mlpo.tracking.provenance import current_commit
 
 

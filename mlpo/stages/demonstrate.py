@@ -9,6 +9,7 @@ from typing import Any
 
 from mlpo.config import ConfigError, Params
 from mlpo.equivalence import is_equivalent
+from mlpo.files import write_json_atomic
 from mlpo.inference.local import LocalModels
 from mlpo.inference.model_pool import Models, ModelShelf, TokenCounter
 from mlpo.layout import (
@@ -27,7 +28,7 @@ from mlpo.method.prompts import AgentPrompt
 from mlpo.method.strategies.leader_rounds import agent_request
 from mlpo.stages.progress import progress
 from mlpo.stages.timings import stage_clock
-from mlpo.store import CompletionStore, read_jsonl, request_key, write_json_atomic, write_jsonl_atomic
+from mlpo.store import CompletionStore, read_jsonl, request_key, write_jsonl_atomic
 from mlpo.team.proposals import read_proposal_sets
 from mlpo.team.sampling import sampling_of
 from mlpo.tracking.stage_run import stage_run

@@ -10,6 +10,7 @@ from mlpo.config import Params
 from mlpo.evaluation.play import Arena, play, read_arena
 from mlpo.evaluation.policy import kept_policy
 from mlpo.evaluation.write_report import with_texts, write_page, write_plots
+from mlpo.files import write_json_atomic
 from mlpo.inference.model_pool import Models
 from mlpo.layout import (
     METRICS,
@@ -29,7 +30,6 @@ from mlpo.stages.costs import strategy_seconds, usage, write_timings
 from mlpo.stages.headroom import before_training
 from mlpo.stages.progress import progress
 from mlpo.stages.timings import stage_clock
-from mlpo.store import write_json_atomic
 from mlpo.team.holders import num_holders
 from mlpo.team.models import team_models
 from mlpo.tracking.stage_run import StageRun, stage_run

@@ -9,6 +9,7 @@ from typing import Any
 from mlpo.config import Params
 from mlpo.equivalence import is_equivalent
 from mlpo.evaluation.contest import Entrant, leader_sampling
+from mlpo.files import write_json_atomic
 from mlpo.inference.model_pool import Models
 from mlpo.layout import CALIBRATION_PROBLEMS, HEADROOM, PROPOSALS, SFT_LEADER
 from mlpo.method.headroom import headroom, proposal_chances
@@ -16,7 +17,6 @@ from mlpo.method.strategies.baselines import solo_leader
 from mlpo.report.headroom import before_training_sentence
 from mlpo.stages.calibration import calibration_problems, check_leader, play_on_calibration
 from mlpo.stages.timings import StageClock, stage_clock
-from mlpo.store import write_json_atomic
 from mlpo.team.proposals import read_proposal_sets
 from mlpo.tracking.stage_run import stage_run
 

@@ -9,6 +9,7 @@ from typing import Any
 from mlpo.benchmarks import BENCHMARKS
 from mlpo.benchmarks.pools import Pools
 from mlpo.config import ALL_FAMILIES, ConfigError, Params, PrepareConfig
+from mlpo.files import write_json_atomic
 from mlpo.layout import (
     CALIBRATION_PROBLEMS,
     PROBLEM_STATISTICS,
@@ -20,7 +21,7 @@ from mlpo.layout import (
 from mlpo.method.contamination import contaminated
 from mlpo.method.splits import Sizes, Splits, overlap, split_family
 from mlpo.stages.timings import stage_clock
-from mlpo.store import write_json_atomic, write_jsonl_atomic
+from mlpo.store import write_jsonl_atomic
 from mlpo.tracking.stage_run import stage_run
 
 

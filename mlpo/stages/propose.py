@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlpo.config import ConfigError, Params
+from mlpo.files import write_lines_atomic
 from mlpo.inference.backend import TransientError
 from mlpo.inference.cache import CHUNK, CachedBackend
 from mlpo.inference.model_pool import Models, ModelShelf
@@ -18,7 +19,7 @@ from mlpo.method.strategies.leader_rounds import agent_request
 from mlpo.stages.finished import finished_output
 from mlpo.stages.progress import progress
 from mlpo.stages.timings import stage_clock
-from mlpo.store import CompletionStore, encode_kept, read_jsonl, read_kept, request_key, write_lines_atomic
+from mlpo.store import CompletionStore, encode_kept, read_jsonl, read_kept, request_key
 from mlpo.team.models import team_models
 from mlpo.team.prompts import agent_prompt, check_agent
 from mlpo.team.sampling import team_sampling

@@ -12,6 +12,7 @@ from mlpo.equivalence import is_equivalent
 from mlpo.evaluation.metrics_file import read_metrics
 from mlpo.evaluation.policy import read_policy
 from mlpo.evaluation.strategies import served_strategy
+from mlpo.files import write_json_atomic
 from mlpo.layout import (
     CONSULT_POLICY,
     METRICS,
@@ -29,7 +30,7 @@ from mlpo.method.prompts import agent_messages, leader_messages, solo_messages
 from mlpo.models.identity import model_identity, weights_digest
 from mlpo.report import readme_table
 from mlpo.stages.timings import stage_clock
-from mlpo.store import read_jsonl, write_json_atomic
+from mlpo.store import read_jsonl
 from mlpo.team.prompts import team_prompts
 from mlpo.tracking.candidate import Candidate
 from mlpo.tracking.gate import Evaluation

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlpo.files import write_json_atomic
 from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import WORK
-from mlpo.store import write_json_atomic
 
 TIMINGS_FOLDER = WORK / "timings"
 

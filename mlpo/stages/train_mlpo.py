@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from mlpo.config import ConfigError, Params, effective
 from mlpo.equivalence import is_equivalent
+from mlpo.files import write_json_atomic
 from mlpo.inference.model_pool import Models, ModelShelf
 from mlpo.layout import (
     MLPO_CURVE,
@@ -33,7 +34,7 @@ from mlpo.method.strategies.hostile_prompts import HostileClaims
 from mlpo.models.load import LoadedModel, save_leader
 from mlpo.stages.resume import claim_workspace, load_to_train, workspace_of
 from mlpo.stages.timings import StageClock, stage_clock
-from mlpo.store import CompletionStore, read_solo_accuracy, request_key, write_json_atomic
+from mlpo.store import CompletionStore, read_solo_accuracy, request_key
 from mlpo.team.models import team_models
 from mlpo.team.prompts import team_prompts
 from mlpo.team.proposals import read_proposal_sets

@@ -17,9 +17,10 @@ import yaml
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from mlpo.config import ConfigError
+from mlpo.files import write_json_atomic, write_lines_atomic
 from mlpo.layout import PROPOSALS, WORK
 from mlpo.processes.worktree import LOCK_FILE, checkout_for, code_digest
-from mlpo.store import copy_kept, write_json_atomic, write_lines_atomic
+from mlpo.store import copy_kept
 from mlpo.studies.plan import Run, RunId, Step
 from mlpo.tracking.provenance import current_commit
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from mlpo.files import write_json_atomic, write_lines_atomic
 from mlpo.report.table import WIDTH_OF_A_LOG
-from mlpo.store import write_json_atomic, write_lines_atomic
 from mlpo.studies.costs import Cost
 from mlpo.studies.folders import StudyFolders
 from mlpo.studies.jobs import StudyJobs

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-WRITTEN = ("dvc.lock", "data", "docs/studies", "benchmarks/results.json", "benchmarks/results.md")
+WRITTEN = ("dvc.lock", "data", "docs/studies", "speed/results.json", "speed/results.md")
 """What runs, studies and `make bench` write into a checkout."""
 
 

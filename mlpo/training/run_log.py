@@ -6,6 +6,7 @@ Time-free: the same seed gives the same bytes. Clocks and memory go to the track
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
+from mlpo.files import replace_file, replacing
 from mlpo.method.prompts import speaker
 from mlpo.training.rollouts import RolloutGroup
 
@@ -105,10 +107,8 @@ def write_rollouts(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         "finish_reason": text, "prompt_tokens": whole, "completion_tokens": whole, "correct": real,
         "well_formed": real, "reward": real, "advantage": real,
     }  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.tmp")
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=pa.schema(types)), scratch)
-    scratch.replace(path)
+    with replacing(path) as file:
+        pq.write_table(pa.Table.from_pylist(list(rows), schema=pa.schema(types)), file)
 
 
 def curve_row(metrics: Mapping[str, float], columns: Sequence[str]) -> dict[str, float]:
@@ -119,10 +119,8 @@ def curve_row(metrics: Mapping[str, float], columns: Sequence[str]) -> dict[str,
 
 def write_curve(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], path: Path) -> None:
     """The per-step metrics as CSV; a column that a step has no value for is empty."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.tmp")
-    with scratch.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    scratch.replace(path)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    replace_file(path, text.getvalue().encode())

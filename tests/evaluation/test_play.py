@@ -12,6 +12,7 @@ import pytest
 from mlpo.config import RIVALS, ConfigError, Params, parse_params
 from mlpo.evaluation.play import play, read_arena
 from mlpo.evaluation.strategies import strategy_names
+from mlpo.files import write_json_atomic
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import (
@@ -30,7 +31,7 @@ from mlpo.method.strategies.corex import SCORE_SYSTEM
 from mlpo.method.strategies.deferral import DEFERRAL_SYSTEM
 from mlpo.stages import propose
 from mlpo.stages.evaluate import metrics_of
-from mlpo.store import read_jsonl, write_json_atomic, write_jsonl_atomic
+from mlpo.store import read_jsonl, write_jsonl_atomic
 from mlpo.types import LEADER, Problem, Request, Transcript
 from tests.checkout import copy_proposals, proposed
 

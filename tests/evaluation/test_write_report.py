@@ -8,8 +8,9 @@ import pytest
 
 from mlpo.config import ConfigError
 from mlpo.evaluation import write_report
+from mlpo.files import write_json_atomic
 from mlpo.layout import METRICS, transcripts_of
-from mlpo.store import write_json_atomic, write_jsonl_atomic
+from mlpo.store import write_jsonl_atomic
 from mlpo.types import Transcript
 
 

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
+from mlpo.files import write_json_atomic
 from mlpo.layout import (
     CALIBRATION_PROBLEMS,
     MLPO_LEADER,
@@ -29,7 +30,7 @@ from mlpo.layout import (
     proposals_of,
     reference_of,
 )
-from mlpo.store import write_json_atomic, write_jsonl_atomic
+from mlpo.store import write_jsonl_atomic
 from mlpo.training.run_folder import Workspace
 from mlpo.types import Problem
 from tests.flows.conftest import MakeCheckout, Prefect, eventually, run, running

@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from mlpo.config import HOSTILE, Params, parse_params
 from mlpo.equivalence import is_equivalent
 from mlpo.evaluation.play import read_arena
+from mlpo.files import write_lines_atomic
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import (
     CALIBRATION_PROBLEMS,
@@ -32,7 +33,7 @@ from mlpo.layout import (
 )
 from mlpo.models.identity import weights_digest
 from mlpo.stages import demonstrate, propose, train_mlpo, train_sft
-from mlpo.store import encode_kept, read_jsonl, read_kept, write_lines_atomic
+from mlpo.store import encode_kept, read_jsonl, read_kept
 from mlpo.team.models import SPLITS
 from mlpo.team.proposals import read_proposal_sets
 from mlpo.types import Problem, Request

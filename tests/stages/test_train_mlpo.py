@@ -22,13 +22,14 @@ from safetensors.torch import load_file
 
 from mlpo.config import ConfigError, Params, parse_params
 from mlpo.equivalence import is_equivalent
+from mlpo.files import write_json_atomic
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.layout import MLPO_CURVE, MLPO_LEADER, MLPO_TUPLES, ROLLOUTS, SFT_LEADER, SOLO_ACCURACY, TRAIN_PROBLEMS, WORK
 from mlpo.method.prompts import leader_messages, solo_messages
 from mlpo.models.identity import weights_digest
 from mlpo.models.load import load_model, save_model
 from mlpo.stages import propose, train_mlpo
-from mlpo.store import read_jsonl, write_json_atomic
+from mlpo.store import read_jsonl
 from mlpo.team.proposals import read_proposal_sets
 from mlpo.training.run_folder import Workspace
 from mlpo.training.sft import train_sft

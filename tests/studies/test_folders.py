@@ -10,8 +10,8 @@ from threading import Timer
 import pytest
 
 from mlpo.config import ConfigError
+from mlpo.files import write_json_atomic
 from mlpo.processes.worktree import code_digest
-from mlpo.store import write_json_atomic
 from mlpo.studies import folders
 from mlpo.studies.folders import RECORDS, Record, StudyFolders, take_over
 from mlpo.studies.plan import Run, plan_study

@@ -23,7 +23,8 @@ import json, os, sys
 from pathlib import Path
 import yaml
 from mlpo.layout import *
-from mlpo.store import CompletionStore, read_jsonl, write_json_atomic, write_jsonl_atomic
+from mlpo.store import CompletionStore, read_jsonl, write_jsonl_atomic
+from mlpo.files import write_json_atomic
 from mlpo.types import Completion, Problem, Round, Transcript
 
 stage, agent = sys.argv[1], "".join(sys.argv[2:])

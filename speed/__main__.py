@@ -1,4 +1,4 @@
-"""`make bench`: the grid of shapes, a table on the terminal, benchmarks/results.json and results.md."""
+"""`make bench`: the grid of shapes, a table on the terminal, speed/results.json and results.md."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measure import MODULES, measure
-from benchmarks.page import page
-from benchmarks.shape import Shape
+from speed.measure import MODULES, measure
+from speed.page import page
+from speed.shape import Shape
 
 RESULTS = Path(__file__).with_name("results.json")
 COMPLETION = 64

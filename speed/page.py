@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from benchmarks.measure import MODULES
 from mlpo.report.table import markdown_table
+from speed.measure import MODULES
 
 Row = dict[str, Any]
 
@@ -18,7 +18,7 @@ HEADER = (
 PREFACE = """\
 # Ours against theirs
 
-Written by `python -m benchmarks` from results.json. P prompt tokens, C completion tokens, G completions of a prompt (in
+Written by `python -m speed` from results.json. P prompt tokens, C completion tokens, G completions of a prompt (in
 (c) it stands for the load: 8 G problems). Times are medians of the repeats, a ratio is theirs over ours, and the limit
 is what a shared prompt leaves to compute, G (P + C) / (P + G C). What the two sides are, and why the figures are what
 they are: docs/speed.md.

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import RESULTS, table, write
-from benchmarks.measure import measure, one_gpu
-from benchmarks.page import page
-from benchmarks.shape import Shape
+from speed.__main__ import RESULTS, table, write
+from speed.measure import measure, one_gpu
+from speed.page import page
+from speed.shape import Shape
 
 
 def test_the_token_limit_is_what_a_shared_prompt_leaves():

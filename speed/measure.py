@@ -12,13 +12,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from benchmarks.shape import Shape
 from mlpo.tracking.provenance import current_commit
+from speed.shape import Shape
 
 if TYPE_CHECKING:  # the parent of the measured processes loads no torch
     from collections.abc import Callable, Mapping
 
-    from benchmarks.contender import Work
+    from speed.contender import Work
 
 ROOT = Path(__file__).parents[1]
 Side = Literal["ours", "theirs"]
@@ -79,7 +79,7 @@ def _child(side: Side, name: str, shape: Shape, device: str) -> dict[str, Any]:
     """One side, once. It sees one GPU at most: of several, a stock trainer would train on all."""
     job = json.dumps({"side": side, "name": name, "shape": asdict(shape), "device": device.partition(":")[0]})
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.measure", job], capture_output=True, text=True, check=False, cwd=ROOT,
+        [sys.executable, "-m", "speed.measure", job], capture_output=True, text=True, check=False, cwd=ROOT,
         env=os.environ | one_gpu(device, os.environ),
     )  # fmt: skip
     if done.returncode != 0:
@@ -90,7 +90,7 @@ def _child(side: Side, name: str, shape: Shape, device: str) -> dict[str, Any]:
 
 def _run(side: Side, name: str, shape: Shape, device: str) -> dict[str, Any]:
     """One repeat of one side, after a small round that pays for what is only paid once; on a GPU after a whole one."""
-    module = importlib.import_module(f"benchmarks.{name}")  # a wrong name fails before anything is loaded
+    module = importlib.import_module(f"speed.{name}")  # a wrong name fails before anything is loaded
     import torch
 
     from mlpo.models.load import choose_device, choose_dtype

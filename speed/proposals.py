@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from benchmarks.contender import Work, our_model, random_tokens, their_model, timed
-from benchmarks.shape import Shape
 from mlpo.models.generate import Draw, sample_tokens
 from mlpo.types import Sampling
+from speed.contender import Work, our_model, random_tokens, their_model, timed
+from speed.shape import Shape
 
 TRAIN = False
 BATCH_TOKENS = 16384

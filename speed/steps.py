@@ -13,8 +13,6 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from benchmarks.contender import Work, our_model, random_tokens, synchronise, their_model
-from benchmarks.shape import MICRO_BATCH_TOKENS, Shape
 from mlpo.config import RuntimeConfig, TrainMlpoConfig
 from mlpo.method.rewards import RewardParts
 from mlpo.models.chat_template import render
@@ -25,6 +23,8 @@ from mlpo.training.rollouts import Roller
 from mlpo.training.run_folder import Workspace
 from mlpo.training.trainer_setup import quiet_libraries
 from mlpo.types import Completion, Problem, Sampling
+from speed.contender import Work, our_model, random_tokens, synchronise, their_model
+from speed.shape import MICRO_BATCH_TOKENS, Shape
 
 TRAIN = True
 TEAM_TOKENS = 40

@@ -10,11 +10,11 @@ from typing import Any
 
 from datasets import Dataset
 
-from benchmarks.contender import Work, synchronise, their_model
-from benchmarks.shape import Shape
-from benchmarks.steps import ours as ours
-from benchmarks.steps import prompt_texts
 from mlpo.training.trainer_setup import quiet_libraries
+from speed.contender import Work, synchronise, their_model
+from speed.shape import Shape
+from speed.steps import ours as ours
+from speed.steps import prompt_texts
 
 TRAIN = True
 

@@ -9,8 +9,6 @@ import torch
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from benchmarks.contender import Work, our_model, random_tokens, their_model, timed
-from benchmarks.shape import MICRO_BATCH_TOKENS, Shape
 from mlpo.config import TrainMlpoConfig
 from mlpo.method.objective import group_advantages
 from mlpo.models.generate import Drawn
@@ -18,6 +16,8 @@ from mlpo.training.micro_batches import make_parts, part_loss
 from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.training.rollouts import RolloutGroup
 from mlpo.types import Problem
+from speed.contender import Work, our_model, random_tokens, their_model, timed
+from speed.shape import MICRO_BATCH_TOKENS, Shape
 
 TRAIN = True
 

@@ -1,1 +1,0 @@
-"""What the shared prompt saves, measured against the libraries' own ways: `python -m benchmarks --help`."""
