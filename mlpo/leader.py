@@ -13,7 +13,7 @@ from mlpo.config import RuntimeConfig
 from mlpo.evaluation.question import problem_of
 from mlpo.evaluation.registered_leader import read_registered
 from mlpo.inference.local import LocalModels
-from mlpo.inference.model_pool import ModelShelf
+from mlpo.inference.model_pool import ModelPool
 from mlpo.inference.usage import GenerationLedger
 from mlpo.store import request_key
 from mlpo.tracking.mlflow_model import Ask, serve_team
@@ -30,10 +30,10 @@ def open_team(folder: Path) -> Ask:
     leader = read_registered(folder, RuntimeConfig())
     kept: dict[str, Completion] = {}
     models = LocalModels(leader.params.runtime)
-    shelf = ModelShelf(models, kept, request_key, ledger=GenerationLedger(), max_loaded=len(leader.team) + 1)
+    model_pool = ModelPool(models, kept, request_key, ledger=GenerationLedger(), max_loaded=len(leader.team) + 1)
 
     def ask(questions: Sequence[str]) -> list[dict[str, Any]]:
-        transcripts = leader.play([problem_of(question) for question in questions], shelf)
+        transcripts = leader.play([problem_of(question) for question in questions], model_pool)
         kept.clear()  # a server that remembers every answer grows for ever
         return [
             {

@@ -20,7 +20,7 @@ from mlpo.models.load import LoadedModel
 from mlpo.training.mlpo import MlpoTrainer
 from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.training.rollouts import Roller
-from mlpo.training.run_folder import Workspace
+from mlpo.training.run_folder import RunFolder
 from mlpo.training.trainer_setup import quiet_libraries
 from mlpo.types import Completion, Problem, Sampling
 from speed.contender import Work, our_model, random_tokens, synchronise, their_model
@@ -95,7 +95,7 @@ def ours(shape: Shape, device: str) -> Work:
                 config,
                 roller=Roller(shape.group, sampling, 0, score),
                 runtime=RuntimeConfig(micro_batch_tokens=MICRO_BATCH_TOKENS),
-                workspace=Workspace(Path(folder) / "run"),
+                run_folder=RunFolder(Path(folder) / "run"),
                 on_step=lambda metrics: None,
                 compute_dtype=torch.bfloat16 if gpu else torch.float32,
             )

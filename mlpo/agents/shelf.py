@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mlpo.inference.model_pool import ModelShelf
+from mlpo.inference.model_pool import ModelPool as ModelShelf
 
 __all__ = ["ModelShelf"]

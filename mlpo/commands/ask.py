@@ -12,7 +12,7 @@ from mlpo.config import ConfigError, Params
 from mlpo.evaluation.policy import read_policy
 from mlpo.evaluation.question import problem_of
 from mlpo.evaluation.registered_leader import RegisteredLeader, read_registered
-from mlpo.inference.model_pool import Models, ModelShelf
+from mlpo.inference.model_pool import ModelPool, Models
 from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import MLPO_LEADER
 from mlpo.method.answers import agent_answer, think_of
@@ -36,7 +36,7 @@ def run(params: Params, question: str, *, models: Models | None = None, console:
     """
     problem = problem_of(question)
     leader, title = _leader(params)
-    shelf = ModelShelf(
+    model_pool = ModelPool(
         models or team_models(leader.params),
         {},
         request_key,
@@ -45,8 +45,8 @@ def run(params: Params, question: str, *, models: Models | None = None, console:
     )
     screen = console or Console()
     screen.print(f"[bold]{escape(problem.question)}[/]   [dim]{title}, {len(leader.team)} agents[/]")
-    with closing(shelf):
-        (transcript,) = leader.play([problem], shelf)
+    with closing(model_pool):
+        (transcript,) = leader.play([problem], model_pool)
     asked = 0
     for exchange in transcript.rounds:
         title = f"round {asked}" if exchange.proposals else "alone"

@@ -9,7 +9,7 @@ from mlpo.config import ConfigError, Params
 from mlpo.equivalence import is_equivalent
 from mlpo.evaluation.registered_leader import RegisteredLeader, read_registered
 from mlpo.evaluation.rivals import leader_generations
-from mlpo.inference.model_pool import Models, ModelShelf
+from mlpo.inference.model_pool import ModelPool, Models
 from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import PROBLEMS, TEST_PROBLEMS, WORK, proposals_of
 from mlpo.method.metrics.evaluation import grade, strategy_metrics
@@ -62,7 +62,7 @@ def _played(leader: RegisteredLeader, problems: list[Problem], params: Params, m
         progress("evaluate", total, unit="completions") as advance,
         closing(CompletionStore(WORK / "evaluation.jsonl")) as store,
         closing(
-            ModelShelf(
+            ModelPool(
                 models,
                 ChainMap(store, proposals),
                 request_key,
@@ -71,6 +71,6 @@ def _played(leader: RegisteredLeader, problems: list[Problem], params: Params, m
                 max_dead=params.evaluate.max_dead_agents,
                 on_done=advance,
             )
-        ) as shelf,
+        ) as model_pool,
     ):
-        return leader.play(problems, shelf)
+        return leader.play(problems, model_pool)

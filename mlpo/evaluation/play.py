@@ -17,7 +17,7 @@ from mlpo.evaluation.rivals import rivals_at_equal_tokens
 from mlpo.evaluation.routing import read_routing
 from mlpo.evaluation.strategies import CONSULT, contests, measured_entrant
 from mlpo.evaluation.transcripts import first_proposals, transcripts
-from mlpo.inference.model_pool import Models, ModelShelf
+from mlpo.inference.model_pool import ModelPool, Models
 from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import METRICS, MLPO_LEADER, SFT_LEADER, TEST_PROBLEMS, TRANSCRIPTS, WORK, transcripts_of
 from mlpo.method.metrics.evaluation import Graded, grade
@@ -111,7 +111,7 @@ def play(
     for stale in (METRICS, *TRANSCRIPTS.glob("*.jsonl")):  # of other strategies, problems or leaders
         stale.unlink(missing_ok=True)
     with closing(CompletionStore(WORK / "evaluation.jsonl")) as store:
-        shelf = ModelShelf(
+        model_pool = ModelPool(
             models,
             ChainMap(store, arena.round_0),
             request_key,
@@ -120,16 +120,16 @@ def play(
             max_dead=params.evaluate.max_dead_agents,
             on_done=on_done,
         )
-        with closing(shelf):
+        with closing(model_pool):
             for contest in arena.plan:
-                graded |= _play_contest(contest, arena.problems, shelf, params)
+                graded |= _play_contest(contest, arena.problems, model_pool, params)
                 if arena.measured and LEADER in contest.entrants:
                     alone = replace(contest, entrants={CONSULT: arena.measured})
-                    [played] = transcripts(alone, arena.problems, shelf, params).values()
+                    [played] = transcripts(alone, arena.problems, model_pool, params).values()
                     measured = _graded(played, arena.problems)
             last = arena.at_equal_tokens(_tokens(graded[LEADER]))
-            graded |= _play_contest(last, arena.problems, shelf, params) if last.entrants else {}
-    return Played(graded, shelf.dead, measured)
+            graded |= _play_contest(last, arena.problems, model_pool, params) if last.entrants else {}
+    return Played(graded, model_pool.dead, measured)
 
 
 def _tokens(graded: Sequence[Graded]) -> dict[str, int]:
@@ -138,10 +138,10 @@ def _tokens(graded: Sequence[Graded]) -> dict[str, int]:
 
 
 def _play_contest(
-    contest: Contest, problems: Sequence[Problem], shelf: ModelShelf, params: Params
+    contest: Contest, problems: Sequence[Problem], model_pool: ModelPool, params: Params
 ) -> dict[str, list[Graded]]:
     """Run one leader's strategies together, so that what they ask goes out in large batches."""
-    played = transcripts(contest, problems, shelf, params)
+    played = transcripts(contest, problems, model_pool, params)
     if "majority_vote" in played:
         votes = zip(played["majority_vote"], problems, strict=True)
         played[ORACLE] = [oracle_any(vote, problem, equivalent=is_equivalent) for vote, problem in votes]

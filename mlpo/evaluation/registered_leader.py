@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from mlpo.config import AgentConfig, ConfigError, Params, RuntimeConfig, parse_params
 from mlpo.evaluation.policy import read_policy
 from mlpo.evaluation.strategies import consult_strategy
-from mlpo.inference.model_pool import ModelShelf
+from mlpo.inference.model_pool import ModelPool
 from mlpo.inference.runner import run_strategies
 from mlpo.method.consult_policy import ConsultPolicy
 from mlpo.method.prompts import AgentPrompt, LookUp, no_passages
@@ -35,13 +35,13 @@ class RegisteredLeader:
     policy: ConsultPolicy | None = None
     """When it is unsure, where it asks by that."""
 
-    def play(self, problems: Sequence[Problem], shelf: ModelShelf) -> list[Transcript]:
+    def play(self, problems: Sequence[Problem], model_pool: ModelPool) -> list[Transcript]:
         """The leader with its own team, asked as it was registered, in the order of the problems."""
         backends = {
-            n: shelf.backend(agent.model, agent.revision, agent.server, agent.quantize)
+            n: model_pool.backend(agent.model, agent.revision, agent.server, agent.quantize)
             for n, agent in self.params.team.items()
         }
-        backends[LEADER] = shelf.backend(str(self.folder), None, self.params.leader.server)
+        backends[LEADER] = model_pool.backend(str(self.folder), None, self.params.leader.server)
         strategy = consult_strategy(self.params, self.team, self.policy, name=LEADER)
         return run_strategies((strategy(problem) for problem in problems), backends)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mlpo.config import Params
 from mlpo.evaluation.contest import Contest
-from mlpo.inference.model_pool import ModelShelf
+from mlpo.inference.model_pool import ModelPool
 from mlpo.inference.runner import stream_strategies
 from mlpo.layout import proposals_of
 from mlpo.store import read_kept
@@ -21,12 +21,12 @@ def first_proposals(params: Params, problems: Sequence[Problem]) -> dict[str, Co
 
 
 def transcripts(
-    contest: Contest, problems: Sequence[Problem], shelf: ModelShelf, params: Params
+    contest: Contest, problems: Sequence[Problem], model_pool: ModelPool, params: Params
 ) -> dict[str, list[Transcript]]:
     """Each strategy's transcripts of the problems, in their order."""
-    backends = {n: shelf.backend(a.model, a.revision, a.server, a.quantize) for n, a in params.team.items()}
+    backends = {n: model_pool.backend(a.model, a.revision, a.server, a.quantize) for n, a in params.team.items()}
     if contest.model is not None:
-        backends[LEADER] = shelf.backend(contest.model, contest.revision, params.leader.server)
+        backends[LEADER] = model_pool.backend(contest.model, contest.revision, params.leader.server)
     runs = (entrant.strategy(problem) for problem in problems for entrant in contest.entrants.values())
     played: dict[str, list[Transcript]] = {name: [] for name in contest.entrants}
     for transcript in stream_strategies(runs, backends):

@@ -13,7 +13,7 @@ REST_SECONDS = 30.0
 """A model that could not answer is left alone for so long."""
 
 
-class SparingBackend:
+class CircuitBreaker:
     """Asks `inner` and, where that can't answer, says so of every request, at once."""
 
     def __init__(self, inner: Backend, *, clock: Callable[[], float] = time.monotonic) -> None:

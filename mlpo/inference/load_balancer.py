@@ -48,7 +48,7 @@ class _Server:
         return self.failures < FAILURES or (now >= self.out_until and not self.under_way)
 
 
-class UrlPool:
+class LoadBalancer:
     """Hands out URLs. Times are the monotonic clock's."""
 
     def __init__(self, urls: Sequence[str]) -> None:

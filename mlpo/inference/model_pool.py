@@ -10,7 +10,7 @@ from mlpo.config import RayConfig, ServerConfig, digest
 from mlpo.inference.backend import Backend, DeadModelError, DeferredBackend
 from mlpo.inference.cache import CachedBackend
 from mlpo.inference.ray_backend import RayModels
-from mlpo.inference.remote_models import ServedModels
+from mlpo.inference.remote_models import RemoteModels
 from mlpo.inference.usage import GenerationLedger, MeteredBackend
 from mlpo.models.identity import Quantization
 from mlpo.types import LEADER, Completion, Message, Request
@@ -20,7 +20,7 @@ TokenCounter = Callable[[Sequence[Message], str], tuple[int, int]]
 
 
 class Source(Protocol):
-    """Where models come from: this process (`LocalModels`), servers (`ServedModels`) or a script (`ScriptedModels`)."""
+    """Where models come from: this process (`LocalModels`), servers (`RemoteModels`) or a script (`ScriptedModels`)."""
 
     def identity(self, model: str, revision: str | None) -> str:
         """What the model is, found without loading it."""
@@ -43,7 +43,7 @@ class Models(Source, Protocol):
         """How the model counts (messages, completion): prompt tokens and completion tokens."""
 
 
-class ModelShelf:
+class ModelPool:
     """Hands out one backend per model identity: agents that share weights share a backend and its batches.
 
     A model is loaded when a request comes that is not kept, and let go when `max_loaded` others want its place. A vLLM
@@ -62,7 +62,7 @@ class ModelShelf:
         on_done: Callable[[int], None] | None = None,
         ray: RayConfig | None = None,
     ) -> None:
-        """An empty shelf.
+        """An empty model_pool.
 
         Args:
             models: where models without a `server` come from.
@@ -95,7 +95,7 @@ class ModelShelf:
     ) -> CachedBackend:
         """The backend of this model, behind `server` if there is one, else perhaps with quantised weights."""
         own = self._models if quantize is None else self._models.quantized(quantize)
-        source: Source = own if server is None else ServedModels(server)
+        source: Source = own if server is None else RemoteModels(server)
         ray = self._ray if server is None or server.serve is not None else None
         if ray is not None:
             source = RayModels(source, ray)

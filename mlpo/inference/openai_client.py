@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponen
 
 from mlpo.config import ConfigError, ServerConfig
 from mlpo.inference.backend import AllRefusedError, DeadModelError, OnAnswer, failed
-from mlpo.inference.load_balancer import TroubleError, UrlPool
+from mlpo.inference.load_balancer import LoadBalancer, TroubleError
 from mlpo.inference.openai_protocol import ForbiddenError, RefusedError, Reply, body_of, read_reply
 from mlpo.types import Completion, Request
 
@@ -54,7 +54,7 @@ class ServerBackend:
         self._proxied = proxied
         self._check_alive = check_alive or (lambda: None)
         self._secret = api_key(config.api_key_env)
-        self._pool = UrlPool(urls)
+        self._pool = LoadBalancer(urls)
         self._tls = httpx.create_ssl_context()  # slow to make, so made once
         self._samples = config.samples_per_request
         self._tell_entropy = True

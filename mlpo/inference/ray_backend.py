@@ -29,7 +29,7 @@ OBJECT_STORE_BYTES = 100 * 2**20
 
 
 class Source(Protocol):
-    """Where a worker gets its model from, as on a shelf."""
+    """Where a worker gets its model from, as on a model_pool."""
 
     def identity(self, model: str, revision: str | None) -> str:
         """What the model is."""

@@ -16,7 +16,7 @@ from mlpo.models.identity import model_identity
 
 
 @dataclass(frozen=True)
-class ServedModels:
+class RemoteModels:
     """Models that one `server` section answers for."""
 
     config: ServerConfig

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 
 from mlpo.models.generate import CHOOSE_ROWS
 from mlpo.models.identity import Quantization
-from mlpo.models.model_info import ModelShape
+from mlpo.models.model_info import ModelInfo
 from mlpo.models.prefill import PASS_TOKENS
 
 FLOAT32, BFLOAT16 = 4, 2
@@ -62,7 +62,7 @@ class Memory:
 
 
 def sampling_memory(
-    shape: ModelShape, *, batch_tokens: int, value_bytes: int, quantize: Quantization | None = None
+    shape: ModelInfo, *, batch_tokens: int, value_bytes: int, quantize: Quantization | None = None
 ) -> Memory:
     """Sampling with one model: its weights, a batch's keys and values, a pass over prompts, and logits of some rows."""
     logits = 3 * FLOAT32 * CHOOSE_ROWS * shape.vocabulary
@@ -74,7 +74,7 @@ def sampling_memory(
 
 
 def training_memory(
-    shape: ModelShape, *, trained: int, layers: int, row_tokens: int, predicted: int, value_bytes: int,
+    shape: ModelInfo, *, trained: int, layers: int, row_tokens: int, predicted: int, value_bytes: int,
     batch_tokens: int = 0, reference: bool = False, engine: bool = False, shards: int = 1,
 ) -> Memory:  # fmt: skip
     """Training: the module's formula for a packed row of `row_tokens`, `predicted` of them completion tokens.
@@ -108,11 +108,11 @@ def training_memory(
     )
 
 
-def _pass_bytes(shape: ModelShape, tokens: int, value_bytes: int) -> float:
+def _pass_bytes(shape: ModelInfo, tokens: int, value_bytes: int) -> float:
     """What a pass over `tokens` holds at a time."""
     return tokens * value_bytes * (4 * shape.width + 2 * shape.key_width + 3 * shape.inner)
 
 
-def key_bytes(shape: ModelShape, tokens: int, value_bytes: int) -> float:
+def key_bytes(shape: ModelInfo, tokens: int, value_bytes: int) -> float:
     """Keys and values of so many tokens."""
     return 2 * shape.layers * shape.key_width * value_bytes * tokens

@@ -53,7 +53,7 @@ NOT_HERE = "not downloaded yet"
 
 
 @dataclass(frozen=True)
-class ModelShape:
+class ModelInfo:
     """What memory depends on."""
 
     parameters: int
@@ -93,7 +93,7 @@ class ModelShape:
         return round(trained * self.parameters / whole)
 
 
-def model_shape(model: str, revision: str | None = None) -> ModelShape | None:
+def model_shape(model: str, revision: str | None = None) -> ModelInfo | None:
     """The model's shape, without weights and without the network; None if not even its name tells a size."""
     if (found := _here(model, revision)) is not None:
         place = "local folder" if Path(model).is_dir() else "hub cache"
@@ -118,7 +118,7 @@ def _here(model: str, revision: str | None) -> PretrainedConfig | None:
 
 
 @cache
-def _known(model: str) -> ModelShape:
+def _known(model: str) -> ModelInfo:
     known = KNOWN[model]
     config = AutoConfig.for_model(
         known.kind,
@@ -135,11 +135,11 @@ def _known(model: str) -> ModelShape:
     return _shape(config, NOT_HERE)
 
 
-def _shape(config: PretrainedConfig, source: str) -> ModelShape:
+def _shape(config: PretrainedConfig, source: str) -> ModelInfo:
     text: Any = config.get_text_config()
     head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     key_heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    return ModelShape(
+    return ModelInfo(
         parameters=_count(_network(config)),
         layers=text.num_hidden_layers,
         width=text.hidden_size,

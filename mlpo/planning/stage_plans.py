@@ -10,7 +10,7 @@ from mlpo.evaluation.routing import has_documents
 from mlpo.evaluation.strategies import num_drafts, num_partial_drafts
 from mlpo.method.prompts import LEADER_SYSTEM, NOTE
 from mlpo.models.memory import BFLOAT16, FLOAT32, Memory, sampling_memory, training_memory
-from mlpo.models.model_info import ModelShape
+from mlpo.models.model_info import ModelInfo
 from mlpo.planning.prompt_lengths import Questions, tokens_of
 from mlpo.stages.demonstrate import MAX_OWN_SHOTS
 from mlpo.training.prompt_schedule import num_planned_prompts, num_sft_steps
@@ -26,7 +26,7 @@ class ModelPlan:
 
     who: str
     config: AgentConfig | LeaderConfig
-    shape: ModelShape | None
+    shape: ModelInfo | None
     where: str
 
 

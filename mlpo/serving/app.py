@@ -18,9 +18,9 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from mlpo.config import ServeConfig
 from mlpo.serving.events import Done, Event, Refused
 from mlpo.serving.request import MODELS, BadRequestError, Question, read_question, unknown_model
-from mlpo.serving.request_state import Ticket
+from mlpo.serving.request_state import RequestState
 from mlpo.serving.response import Reply, sse
-from mlpo.serving.scheduler import BusyError, Desk
+from mlpo.serving.scheduler import BusyError, Scheduler
 from mlpo.tracking.serving_traces import ServedTrace, ServedTraces
 
 KEEP_ALIVE_SECONDS = 10.0
@@ -41,7 +41,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 class Asked:
     """A question that was taken: its events, and what will be replied."""
 
-    ticket: Ticket
+    request_state: RequestState
     events: asyncio.Queue[Event]
     reply: Reply
     trace: ServedTrace
@@ -67,21 +67,21 @@ class Asked:
                     return
                 yield event
         finally:
-            if not self.ticket.left:
-                self.ticket.left = True
+            if not self.request_state.left:
+                self.request_state.left = True
                 self.trace.failed("the client left")
 
     def _end(self, event: Done | Refused) -> Event:
-        self.ticket.left = True
+        self.request_state.left = True
         if isinstance(event, Done):
-            self.trace.answered(event.transcript, self.ticket.times_ns)
+            self.trace.answered(event.transcript, self.request_state.times_ns)
         else:
             self.trace.failed(event.message)
         return event
 
 
 def make_app(
-    title: str, config: ServeConfig, desk: Desk, traces: ServedTraces, *, key: str | None, lifespan: Lifespan
+    title: str, config: ServeConfig, scheduler: Scheduler, traces: ServedTraces, *, key: str | None, lifespan: Lifespan
 ) -> FastAPI:
     """The application.
 
@@ -91,9 +91,9 @@ def make_app(
     """
     app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
 
-    app.include_router(_openai(config, desk, traces, key))
+    app.include_router(_openai(config, scheduler, traces, key))
     _say_errors(app)
-    _say_health(app, config, desk, traces)
+    _say_health(app, config, scheduler, traces)
 
     @app.get("/")
     async def page() -> Response:
@@ -102,7 +102,7 @@ def make_app(
     return app
 
 
-def _openai(config: ServeConfig, desk: Desk, traces: ServedTraces, key: str | None) -> APIRouter:
+def _openai(config: ServeConfig, scheduler: Scheduler, traces: ServedTraces, key: str | None) -> APIRouter:
     """OpenAI's two resources, behind the key if there is one."""
 
     def keyed(request: Request) -> None:
@@ -116,7 +116,7 @@ def _openai(config: ServeConfig, desk: Desk, traces: ServedTraces, key: str | No
     @openai.post("/chat/completions")
     async def complete(request: Request) -> Response:
         try:
-            asked = _take(read_question(await _body(request), config), config, desk, traces)
+            asked = _take(read_question(await _body(request), config), config, scheduler, traces)
         except BusyError:
             told = f"{config.max_waiting} questions wait already; try again, or raise serve.max_waiting"
             return refusal(Refused(429, "queue_full", told))
@@ -127,13 +127,13 @@ def _openai(config: ServeConfig, desk: Desk, traces: ServedTraces, key: str | No
 
     @openai.get("/models")
     async def models() -> Response:
-        return JSONResponse({"object": "list", "data": [_model(name, desk, config) for name in MODELS]})
+        return JSONResponse({"object": "list", "data": [_model(name, scheduler, config) for name in MODELS]})
 
     @openai.get("/models/{name}")
     async def model(name: str) -> Response:
         if name not in MODELS:
             raise BadRequestError(unknown_model(name))
-        return JSONResponse(_model(name, desk, config))
+        return JSONResponse(_model(name, scheduler, config))
 
     return openai
 
@@ -157,17 +157,17 @@ def _say_errors(app: FastAPI) -> None:
         return refusal(Refused(500, "internal_error", "the server failed; try again, and see its log"))
 
 
-def _say_health(app: FastAPI, config: ServeConfig, desk: Desk, traces: ServedTraces) -> None:
+def _say_health(app: FastAPI, config: ServeConfig, scheduler: Scheduler, traces: ServedTraces) -> None:
     """Whether it lives, and whether it takes another question."""
 
     @app.get("/health")
     async def health() -> Response:
-        return JSONResponse(_state(desk, traces), 200 if desk.alive else 503)
+        return JSONResponse(_state(scheduler, traces), 200 if scheduler.alive else 503)
 
     @app.get("/ready")
     async def ready() -> Response:
-        takes = desk.alive and desk.champion is not None and desk.num_waiting < config.max_waiting
-        return JSONResponse(_state(desk, traces), 200 if takes else 503)
+        takes = scheduler.alive and scheduler.champion is not None and scheduler.num_waiting < config.max_waiting
+        return JSONResponse(_state(scheduler, traces), 200 if takes else 503)
 
 
 def refusal(refused: Refused) -> Response:
@@ -192,7 +192,7 @@ async def _body(request: Request) -> object:
         raise BadRequestError(Refused(400, "invalid_json", f"the body is not JSON: {error}; mend it")) from None
 
 
-def _take(question: Question, config: ServeConfig, desk: Desk, traces: ServedTraces) -> Asked:
+def _take(question: Question, config: ServeConfig, scheduler: Scheduler, traces: ServedTraces) -> Asked:
     loop = asyncio.get_running_loop()
     events: asyncio.Queue[Event] = asyncio.Queue()
 
@@ -200,8 +200,8 @@ def _take(question: Question, config: ServeConfig, desk: Desk, traces: ServedTra
         with suppress(RuntimeError):  # the loop is closed: the server has ended
             loop.call_soon_threadsafe(events.put_nowait, event)
 
-    ticket, asked_ns = Ticket(question, tell), time.time_ns()
-    champion = desk.take(ticket)
+    request_state, asked_ns = RequestState(question, tell), time.time_ns()
+    champion = scheduler.take(request_state)
     num_rounds = champion.rounds_of(question)
     trace = traces.begin(
         question.problem,
@@ -220,7 +220,7 @@ def _take(question: Question, config: ServeConfig, desk: Desk, traces: ServedTra
         decides_late=champion.decides_late(question),
         alone_first=champion.alone_first(question),
     )
-    return Asked(ticket, events, reply, trace, loop.time() + config.max_seconds)
+    return Asked(request_state, events, reply, trace, loop.time() + config.max_seconds)
 
 
 async def _stream(asked: Asked) -> AsyncIterator[bytes]:
@@ -266,8 +266,8 @@ async def _gone(request: Request) -> None:
         pass
 
 
-def _model(name: str, desk: Desk, config: ServeConfig) -> dict[str, Any]:
-    champion = desk.champion
+def _model(name: str, scheduler: Scheduler, config: ServeConfig) -> dict[str, Any]:
+    champion = scheduler.champion
     assert champion is not None
     team = list(champion.agents) if name == MODELS[0] else []
     rounds = {"num_rounds": champion.num_rounds, "max_rounds": config.max_rounds} if team else {}
@@ -275,11 +275,11 @@ def _model(name: str, desk: Desk, config: ServeConfig) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "mlpo", "mlpo": own}
 
 
-def _state(desk: Desk, traces: ServedTraces) -> dict[str, Any]:
+def _state(scheduler: Scheduler, traces: ServedTraces) -> dict[str, Any]:
     return {
-        "status": "ok" if desk.alive else "the thread of the models has ended; see the log and start again",
-        "version": desk.champion.version if desk.champion else None,
-        "running": desk.num_running,
-        "waiting": desk.num_waiting,
+        "status": "ok" if scheduler.alive else "the thread of the models has ended; see the log and start again",
+        "version": scheduler.champion.version if scheduler.champion else None,
+        "running": scheduler.num_running,
+        "waiting": scheduler.num_waiting,
         "dropped_traces": traces.num_dropped,
     }

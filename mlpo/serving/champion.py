@@ -11,8 +11,8 @@ from mlpo.evaluation.contest import leader_sampling
 from mlpo.evaluation.registered_leader import RegisteredLeader, read_registered
 from mlpo.evaluation.strategies import consult_strategy
 from mlpo.inference.backend import Backend, OnText
-from mlpo.inference.circuit_breaker import SparingBackend
-from mlpo.inference.model_pool import Models, ModelShelf
+from mlpo.inference.circuit_breaker import CircuitBreaker
+from mlpo.inference.model_pool import ModelPool, Models
 from mlpo.inference.openai_client import ServerBackend
 from mlpo.inference.remote_models import server_urls
 from mlpo.inference.usage import GenerationLedger
@@ -25,8 +25,8 @@ ModelsFor = Callable[[OnText | None], Models]
 """Where models come from; they tell the given listener how completions grow."""
 
 
-class Shelf(ModelShelf):
-    """A shelf for a server: what it answered is kept only until `forget`, so that it does not grow for ever."""
+class ServedPool(ModelPool):
+    """A pool of models for a server: what it answered is kept until `forget`, so that it does not grow for ever."""
 
     def __init__(self, models: Models, *, max_loaded: int) -> None:
         self._answered: dict[str, Completion] = {}
@@ -43,7 +43,7 @@ class Champion:
 
     version: int
     registered: RegisteredLeader
-    shelf: Shelf
+    model_pool: ServedPool
     """Of the leader alone."""
     model_id: str | None
     """Of its LoggedModel; None of a version that was registered by hand."""
@@ -87,7 +87,7 @@ class Champion:
 
     def close(self) -> None:
         """Let go of the weights."""
-        self.shelf.close()
+        self.model_pool.close()
 
 
 def open_champion(version: int, folder: Path, model_id: str | None, runtime: RuntimeConfig, models: Models) -> Champion:
@@ -103,27 +103,27 @@ def open_champion(version: int, folder: Path, model_id: str | None, runtime: Run
                 f"leader version {version}: each stage starts its agent {name} (serve: {agent.server.serve}), too slow "
                 "between questions; start its server, register a leader with its urls_env, and serve again"
             )
-    shelf = Shelf(models, max_loaded=1)
-    champion = Champion(version, registered, shelf, model_id)
-    champion.backends[LEADER] = shelf.backend(str(folder))
+    model_pool = ServedPool(models, max_loaded=1)
+    champion = Champion(version, registered, model_pool, model_id)
+    champion.backends[LEADER] = model_pool.backend(str(folder))
     _load(champion.backends[LEADER], LEADER)
     return champion
 
 
-def seat_team(champion: Champion, shelf: Shelf, config: ServeConfig) -> None:
-    """Give the leader its agents, from a shelf that all versions share; those of this process are loaded.
+def seat_team(champion: Champion, model_pool: ServedPool, config: ServeConfig) -> None:
+    """Give the leader its agents, from a pool of models that all versions share; those of this process are loaded.
 
     Raises:
         ConfigError: there is no such model, or the variable of its URLs or key is not set.
     """
     for name, agent in champion.registered.params.team.items():
-        champion.backends[name] = _agent_backend(agent, shelf, config)
+        champion.backends[name] = _agent_backend(agent, model_pool, config)
         _load(champion.backends[name], name)
 
 
-def _agent_backend(agent: AgentConfig, shelf: Shelf, config: ServeConfig) -> Backend:
+def _agent_backend(agent: AgentConfig, model_pool: ServedPool, config: ServeConfig) -> Backend:
     if agent.server is None:
-        return shelf.backend(agent.model, agent.revision, None, agent.quantize)
+        return model_pool.backend(agent.model, agent.revision, None, agent.quantize)
     seconds = config.agent_seconds
     server = agent.server.model_copy(
         update={
@@ -131,7 +131,7 @@ def _agent_backend(agent: AgentConfig, shelf: Shelf, config: ServeConfig) -> Bac
             "timeout_seconds": min(agent.server.timeout_seconds, seconds),
         }
     )
-    return SparingBackend(ServerBackend(agent.model, server_urls(server), server))
+    return CircuitBreaker(ServerBackend(agent.model, server_urls(server), server))
 
 
 def _load(backend: Backend, name: str) -> None:

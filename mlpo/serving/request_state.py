@@ -15,7 +15,7 @@ from mlpo.serving.request import SOLO, Question
 from mlpo.types import LEADER, Completion, Request, StrategyRun, Transcript
 
 
-class Ticket:
+class RequestState:
     """A question with who waits for it."""
 
     def __init__(self, question: Question, tell: Callable[[Event], None]) -> None:
@@ -34,61 +34,61 @@ class Listeners:
     """Who wants to hear a completion grow."""
 
     def __init__(self) -> None:
-        self._tickets: dict[Request, list[Ticket]] = {}
+        self._tickets: dict[Request, list[RequestState]] = {}
 
     def hear(self, request: Request, text: Callable[[], str]) -> None:
         """Tell those who wait for this request what there is of its completion."""
         if tickets := self._tickets.get(request):
             told = text()
-            for ticket in tickets:
-                ticket.tell(Words(ticket.num_drafts, told))
+            for request_state in tickets:
+                request_state.tell(Words(request_state.num_drafts, told))
 
     @contextmanager
-    def listening(self, ticket: Ticket, requests: Sequence[Request]) -> Iterator[None]:
-        """Inside the block the ticket hears of the leader's words, if they are to be streamed."""
-        wanted = [r for r in requests if r.model == LEADER and r.sample == 0] if ticket.question.stream else []
+    def listening(self, request_state: RequestState, requests: Sequence[Request]) -> Iterator[None]:
+        """Inside the block the request hears of the leader's words, if they are to be streamed."""
+        wanted = [r for r in requests if r.model == LEADER and r.sample == 0] if request_state.question.stream else []
         for request in wanted:
-            self._tickets.setdefault(request, []).append(ticket)
+            self._tickets.setdefault(request, []).append(request_state)
         try:
             yield
         finally:
             for request in wanted:
-                self._tickets[request].remove(ticket)
+                self._tickets[request].remove(request_state)
                 if not self._tickets[request]:
                     del self._tickets[request]
 
 
 def watched(
-    ticket: Ticket,
+    request_state: RequestState,
     run: StrategyRun,
     backends: Mapping[str, Backend],
     listeners: Listeners,
     *,
     max_dead: int,
 ) -> StrategyRun:
-    """Play `run` as it is, and tell the ticket what happens. Where it can't go on, it alone ends, with the reason."""
+    """Play `run` as it is, and tell the request what happens. Where it can't go on, it alone ends, with the reason."""
     completions: list[Completion] | None = None
     team = _Team(len(backends.keys() - {LEADER}), max_dead)
-    ticket.times_ns.append(time.time_ns())
+    request_state.times_ns.append(time.time_ns())
     while True:
         try:
             requests = next(run) if completions is None else run.send(completions)
         except StopIteration as stop:
-            ticket.tell(Done(stop.value))
+            request_state.tell(Done(stop.value))
             transcript: Transcript = stop.value
             return transcript
         refused = _too_long(requests, backends)
         if refused is None:
-            with listeners.listening(ticket, requests):
+            with listeners.listening(request_state, requests):
                 completions = yield requests
-            ticket.times_ns.append(time.time_ns())
+            request_state.times_ns.append(time.time_ns())
             refused = team.too_few(completions)
             if refused is None:
-                _tell(ticket, completions)
+                _tell(request_state, completions)
         if refused is not None:
             run.close()
-            ticket.tell(refused)
-            return Transcript(ticket.question.problem.id, "refused", (), None)
+            request_state.tell(refused)
+            return Transcript(request_state.question.problem.id, "refused", (), None)
 
 
 def _too_long(requests: Sequence[Request], backends: Mapping[str, Backend]) -> Refused | None:
@@ -123,12 +123,12 @@ class _Team:
         return Refused(503, "agents_down", f"no answer from {names}: {reason}; {mend}")
 
 
-def _tell(ticket: Ticket, completions: Sequence[Completion]) -> None:
-    problem = ticket.question.problem
+def _tell(request_state: RequestState, completions: Sequence[Completion]) -> None:
+    problem = request_state.question.problem
     if completions[0].model == LEADER:
         draft = completions[0]  # others are further samples of it
-        ticket.tell(Draft(ticket.num_drafts, draft, leader_answer(draft, problem).answer))
-        ticket.num_drafts += 1
+        request_state.tell(Draft(request_state.num_drafts, draft, leader_answer(draft, problem).answer))
+        request_state.num_drafts += 1
     else:
         first = tuple(c for c in completions if c.sample == 0)  # further ones only say how sure an agent is
-        ticket.tell(Proposals(ticket.num_drafts, first, tuple(agent_answer(c, problem) for c in first)))
+        request_state.tell(Proposals(request_state.num_drafts, first, tuple(agent_answer(c, problem) for c in first)))

@@ -13,9 +13,9 @@ from concurrent.futures import Future
 
 from mlpo.config import ServeConfig
 from mlpo.inference.runner import Lockstep
-from mlpo.serving.champion import Champion, Shelf, seat_team
+from mlpo.serving.champion import Champion, ServedPool, seat_team
 from mlpo.serving.events import Refused
-from mlpo.serving.request_state import Listeners, Ticket, watched
+from mlpo.serving.request_state import Listeners, RequestState, watched
 
 LOG = logging.getLogger("mlpo.serving")
 
@@ -29,19 +29,19 @@ class _Table:
 
     def __init__(self, champion: Champion) -> None:
         self.champion = champion
-        self.tickets: dict[int, Ticket] = {}
+        self.tickets: dict[int, RequestState] = {}
         self.lockstep = Lockstep(champion.backends)
 
 
-class Desk:
+class Scheduler:
     """Takes questions from any thread and plays them on its own."""
 
-    def __init__(self, config: ServeConfig, team_shelf: Shelf, listeners: Listeners) -> None:
+    def __init__(self, config: ServeConfig, team_models: ServedPool, listeners: Listeners) -> None:
         self._config = config
-        self._team_shelf = team_shelf
+        self._team_models = team_models
         self._listeners = listeners
         self._news = threading.Condition()
-        self._waiting: deque[tuple[Ticket, Champion]] = deque()
+        self._waiting: deque[tuple[RequestState, Champion]] = deque()
         self._arriving: deque[tuple[Champion, Future[None]]] = deque()
         self._tables: list[_Table] = []
         self._champion: Champion | None = None
@@ -64,7 +64,7 @@ class Desk:
     def num_waiting(self) -> int:
         """Questions that were not begun yet and that somebody still waits for."""
         with self._news:
-            return sum(not ticket.left for ticket, _ in self._waiting)
+            return sum(not request_state.left for request_state, _ in self._waiting)
 
     @property
     def num_running(self) -> int:
@@ -79,7 +79,7 @@ class Desk:
             self._news.notify()
         return seated
 
-    def take(self, ticket: Ticket) -> Champion:
+    def take(self, request_state: RequestState) -> Champion:
         """Take a question; the version that will answer it.
 
         Raises:
@@ -90,7 +90,7 @@ class Desk:
                 self._waiting = deque(pair for pair in self._waiting if not pair[0].left)
             if len(self._waiting) >= self._config.max_waiting or self._champion is None:
                 raise BusyError
-            self._waiting.append((ticket, self._champion))
+            self._waiting.append((request_state, self._champion))
             self._news.notify()
             return self._champion
 
@@ -110,7 +110,7 @@ class Desk:
             self._let_go()
         for table in self._tables:
             table.champion.close()
-        self._team_shelf.close()
+        self._team_models.close()
 
     def _wait(self) -> bool:
         """Wait for something to do; False when there will be nothing more."""
@@ -122,7 +122,7 @@ class Desk:
         while self._arriving:
             champion, seated = self._arriving.popleft()
             try:
-                seat_team(champion, self._team_shelf, self._config)
+                seat_team(champion, self._team_models, self._config)
             except Exception as error:  # noqa: BLE001 - told to who seats it; the one before goes on
                 champion.close()
                 seated.set_exception(error)
@@ -136,26 +136,26 @@ class Desk:
             with self._news:
                 if not self._waiting:
                     return
-                ticket, champion = self._waiting.popleft()
-            if not ticket.left:
-                self._begin(ticket, next(table for table in self._tables if table.champion is champion))
+                request_state, champion = self._waiting.popleft()
+            if not request_state.left:
+                self._begin(request_state, next(table for table in self._tables if table.champion is champion))
 
-    def _begin(self, ticket: Ticket, table: _Table) -> None:
+    def _begin(self, request_state: RequestState, table: _Table) -> None:
         champion = table.champion
-        run = champion.run(ticket.question)
-        told = watched(ticket, run, champion.backends, self._listeners, max_dead=self._config.max_dead_agents)
+        run = champion.run(request_state.question)
+        told = watched(request_state, run, champion.backends, self._listeners, max_dead=self._config.max_dead_agents)
         self._number += 1
         try:
             ended = table.lockstep.add(self._number, told)
         except Exception as error:
             LOG.exception("a question could not begin")
-            ticket.tell(_failure(error))
+            request_state.tell(_failure(error))
             return
         if ended is None:
-            table.tickets[self._number] = ticket
+            table.tickets[self._number] = request_state
 
     def _step(self, table: _Table) -> None:
-        for number in [number for number, ticket in table.tickets.items() if ticket.left]:
+        for number in [number for number, request_state in table.tickets.items() if request_state.left]:
             del table.tickets[number]
             table.lockstep.drop(number)
         if not table.tickets:
@@ -166,15 +166,15 @@ class Desk:
             self._fail(table, error)
             return
         finally:
-            table.champion.shelf.forget()
-            self._team_shelf.forget()
+            table.champion.model_pool.forget()
+            self._team_models.forget()
         for number in ended:
             del table.tickets[number]
 
     def _fail(self, table: _Table, error: Exception) -> None:
         LOG.error("%d questions failed", len(table.tickets), exc_info=error)
-        for ticket in table.tickets.values():
-            ticket.tell(_failure(error))
+        for request_state in table.tickets.values():
+            request_state.tell(_failure(error))
         table.tickets.clear()
         table.lockstep = Lockstep(table.champion.backends)
 

@@ -19,9 +19,9 @@ from fastapi import FastAPI
 from mlpo.config import ConfigError, Params, ServeConfig
 from mlpo.inference.local import LocalModels
 from mlpo.serving.app import make_app
-from mlpo.serving.champion import Champion, ModelsFor, Shelf, open_champion
+from mlpo.serving.champion import Champion, ModelsFor, ServedPool, open_champion
 from mlpo.serving.request_state import Listeners
-from mlpo.serving.scheduler import Desk
+from mlpo.serving.scheduler import Scheduler
 from mlpo.tracking.connect import connect, store_of
 from mlpo.tracking.registry import champion_of, model_id_of, version_folder
 from mlpo.tracking.serving_traces import ServedTraces
@@ -90,15 +90,17 @@ def service(params: Params, models_for: ModelsFor | None = None) -> Iterator[Fas
     version = look_up()
     if version is None:
         raise ConfigError("no leader is champion yet; run the pipeline, or promote a version")
-    desk = Desk(params.serve, Shelf(source(None), max_loaded=params.runtime.max_loaded_models), listeners)
+    scheduler = Scheduler(
+        params.serve, ServedPool(source(None), max_loaded=params.runtime.max_loaded_models), listeners
+    )
     try:
         champion = open_version(version)
-        desk.seat(champion).result()
+        scheduler.seat(champion).result()
         title = f"leader version {version} with {', '.join(champion.agents)}"
 
         @asynccontextmanager
         async def follow(_: FastAPI) -> AsyncIterator[None]:
-            following = asyncio.create_task(_follow(desk, look_up, open_version, params.serve.poll_seconds))
+            following = asyncio.create_task(_follow(scheduler, look_up, open_version, params.serve.poll_seconds))
             try:
                 yield
             finally:
@@ -107,13 +109,13 @@ def service(params: Params, models_for: ModelsFor | None = None) -> Iterator[Fas
                     await following
 
         with ServedTraces(connection, params.serve.trace_share) as traces:
-            yield make_app(title, params.serve, desk, traces, key=key, lifespan=follow)
+            yield make_app(title, params.serve, scheduler, traces, key=key, lifespan=follow)
     finally:
-        desk.close()
+        scheduler.close()
 
 
 async def _follow(
-    desk: Desk, look_up: Callable[[], int | None], open_version: Callable[[int], Champion], seconds: float
+    scheduler: Scheduler, look_up: Callable[[], int | None], open_version: Callable[[int], Champion], seconds: float
 ) -> None:
     """Whenever the alias moves, load its version and let it take new questions; what fails is told once."""
     told, patience = "", Patience()
@@ -122,11 +124,11 @@ async def _follow(
         version = None
         try:
             version = await asyncio.to_thread(look_up)
-            serving = desk.champion.version if desk.champion else None
+            serving = scheduler.champion.version if scheduler.champion else None
             if version is not None and version != serving:
                 if not patience.allows(version, time.monotonic()):
                     continue
-                await asyncio.wrap_future(desk.seat(await asyncio.to_thread(open_version, version)))
+                await asyncio.wrap_future(scheduler.seat(await asyncio.to_thread(open_version, version)))
                 print(f"leader version {version} has taken over from version {serving}", flush=True)
             told, patience = "", Patience()
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the version in place serves on

@@ -10,7 +10,7 @@ from mlpo.config import ConfigError, Params
 from mlpo.equivalence import is_equivalent
 from mlpo.evaluation.contest import Contest, Entrant
 from mlpo.evaluation.transcripts import first_proposals, transcripts
-from mlpo.inference.model_pool import Models, ModelShelf
+from mlpo.inference.model_pool import ModelPool, Models
 from mlpo.layout import CALIBRATION_PROBLEMS, WORK
 from mlpo.method.metrics.evaluation import Graded, grade
 from mlpo.stages.progress import progress
@@ -54,7 +54,7 @@ def play_on_calibration(
         closing(CompletionStore(WORK / "calibration.jsonl")) as store,
         progress("calibration", total, unit="completions") as advance,
     ):
-        shelf = ModelShelf(
+        model_pool = ModelPool(
             models or team_models(params),
             ChainMap(store, first_proposals(params, problems)),
             request_key,
@@ -62,6 +62,6 @@ def play_on_calibration(
             max_loaded=params.runtime.max_loaded_models,
             on_done=advance,
         )
-        with closing(shelf):
-            played = transcripts(contest, problems, shelf, params)[name]
+        with closing(model_pool):
+            played = transcripts(contest, problems, model_pool, params)[name]
     return [grade(t, problem, equivalent=is_equivalent) for t, problem in zip(played, problems, strict=True)]

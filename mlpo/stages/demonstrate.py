@@ -11,7 +11,7 @@ from mlpo.config import ConfigError, Params
 from mlpo.equivalence import is_equivalent
 from mlpo.files import write_json_atomic
 from mlpo.inference.local import LocalModels
-from mlpo.inference.model_pool import Models, ModelShelf, TokenCounter
+from mlpo.inference.model_pool import ModelPool, Models, TokenCounter
 from mlpo.layout import (
     DEMONSTRATION_STATISTICS,
     DEMONSTRATIONS,
@@ -58,10 +58,10 @@ def run(params: Params, *, models: Models | None = None) -> None:
         stage_run("demonstrate", params, inputs=inputs, outputs=outputs) as tracked,
         closing(CompletionStore(WORK / "demonstrate.jsonl")) as store,
         progress("demonstrate", total, unit="samples") as advance,
-        closing(ModelShelf(source, store, request_key, ledger=clock.ledger, on_done=advance)) as shelf,
+        closing(ModelPool(source, store, request_key, ledger=clock.ledger, on_done=advance)) as model_pool,
     ):
         requests = own_requests(params, list(problems.values()))
-        backend = shelf.backend(params.leader.model, params.leader.revision, params.leader.server)
+        backend = model_pool.backend(params.leader.model, params.leader.revision, params.leader.server)
         backend.check(requests)
         own: defaultdict[str, list[Completion]] = defaultdict(list)
         for completion in backend.generate(requests):

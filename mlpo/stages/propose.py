@@ -13,7 +13,7 @@ from mlpo.config import ConfigError, Params
 from mlpo.files import write_lines_atomic
 from mlpo.inference.backend import TransientError
 from mlpo.inference.cache import CHUNK, CachedBackend
-from mlpo.inference.model_pool import Models, ModelShelf
+from mlpo.inference.model_pool import ModelPool, Models
 from mlpo.layout import CALIBRATION_PROBLEMS, PROBLEMS, TEST_PROBLEMS, TRAIN_PROBLEMS, WORK, proposals_of, reference_of
 from mlpo.method.strategies.leader_rounds import agent_request
 from mlpo.stages.finished import finished_output
@@ -60,8 +60,10 @@ def run(params: Params, agent: str, *, models: Models | None = None) -> None:
     ):
         source = models or team_models(params)
         config, ray = params.team[agent], params.runtime.ray
-        with closing(ModelShelf(source, store, request_key, ledger=clock.ledger, on_done=advance, ray=ray)) as shelf:
-            backend = shelf.backend(config.model, config.revision, config.server, config.quantize)
+        with closing(
+            ModelPool(source, store, request_key, ledger=clock.ledger, on_done=advance, ray=ray)
+        ) as model_pool:
+            backend = model_pool.backend(config.model, config.revision, config.server, config.quantize)
             backend.check(proposal_requests(params, agent))
             window = max(WINDOW, CHUNKS_PER_WORKER * CHUNK * (ray.workers if ray else 1))
             places, failures = _ask(backend, proposal_requests(params, agent), window)

@@ -13,13 +13,13 @@ from mlpo.layout import WORK
 from mlpo.models.load import LoadedModel, choose_device, choose_dtype, load_model
 from mlpo.tracking.provenance import content_md5
 from mlpo.training.distributed import Ranks
-from mlpo.training.run_folder import Workspace
+from mlpo.training.run_folder import RunFolder
 
 
-def claim_workspace(
+def claim_run_folder(
     stage: str, params: Params, section: Section, inputs: Sequence[Path], extra: Mapping[str, Any]
-) -> Workspace:
-    """The stage's workspace under .mlpo, fresh or to go on with.
+) -> RunFolder:
+    """The stage's run folder under .mlpo, fresh or to go on with.
 
     Args:
         section: the stage's own parameters.
@@ -36,14 +36,14 @@ def claim_workspace(
         **{str(path): content_md5(path) for path in inputs},
         **extra,
     }
-    workspace = workspace_of(stage)
-    workspace.claim(fingerprint)
-    return workspace
+    run_folder = run_folder_of(stage)
+    run_folder.claim(fingerprint)
+    return run_folder
 
 
-def workspace_of(stage: str) -> Workspace:
+def run_folder_of(stage: str) -> RunFolder:
     """Where a stage's training lies; it is for the process that writes to claim it."""
-    return Workspace(WORK / "training" / stage)
+    return RunFolder(WORK / "training" / stage)
 
 
 def load_to_train(model: str, revision: str | None, params: Params, ranks: Ranks) -> tuple[LoadedModel, torch.dtype]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from mlpo.config import ConfigError, Params, effective
 from mlpo.equivalence import is_equivalent
 from mlpo.files import write_json_atomic
-from mlpo.inference.model_pool import Models, ModelShelf
+from mlpo.inference.model_pool import ModelPool, Models
 from mlpo.layout import (
     MLPO_CURVE,
     MLPO_LEADER,
@@ -32,7 +32,7 @@ from mlpo.method.rewards import leader_reward
 from mlpo.method.selection import ProposalSet, count_by_correct, draw_tuples, easy_filter, failure_weights
 from mlpo.method.strategies.hostile_prompts import HostileClaims
 from mlpo.models.load import LoadedModel, save_leader
-from mlpo.stages.resume import claim_workspace, load_to_train, workspace_of
+from mlpo.stages.resume import claim_run_folder, load_to_train, run_folder_of
 from mlpo.stages.timings import StageClock, stage_clock
 from mlpo.store import CompletionStore, read_solo_accuracy, request_key
 from mlpo.team.models import team_models
@@ -44,7 +44,7 @@ from mlpo.training.distributed import Ranks, join_ranks
 from mlpo.training.mlpo import train_mlpo
 from mlpo.training.prompt_schedule import Teams, TrainingPrompt, num_planned_prompts, plan_prompts
 from mlpo.training.rollouts import Roller
-from mlpo.training.run_folder import Workspace
+from mlpo.training.run_folder import RunFolder
 from mlpo.training.run_log import MLPO_COLUMNS, Log, log_nothing, write_curve, write_rollouts
 from mlpo.training.vllm_sampler import why_not_vllm
 from mlpo.types import Problem, Sampling
@@ -79,7 +79,7 @@ def run(params: Params, *, models: Models | None = None) -> None:
     if not SFT_LEADER.is_dir():
         raise ConfigError(f"{SFT_LEADER}: no leader here; run `mlpo train_sft`, or `dvc repro` for all that is missing")
     if not ranks.is_main:
-        _train(params, prepared, _roller(params, None), workspace_of("train_mlpo"), ranks)
+        _train(params, prepared, _roller(params, None), run_folder_of("train_mlpo"), ranks)
         return
     weighed_by = [SOLO_ACCURACY] if config.failure_weight else []
     inputs = [TRAIN_PROBLEMS, SHOT_PROBLEMS, *map(proposals_of, params.team), *weighed_by, SFT_LEADER]
@@ -88,29 +88,29 @@ def run(params: Params, *, models: Models | None = None) -> None:
     }
     if config.rounds_in_training:
         rounds["team"] = {name: effective(agent) for name, agent in params.team.items()}
-    workspace = claim_workspace("train_mlpo", params, config, inputs, rounds)
+    run_folder = claim_run_folder("train_mlpo", params, config, inputs, rounds)
     outputs = [MLPO_LEADER, MLPO_CURVE, MLPO_TUPLES, ROLLOUTS]
     with (
         stage_clock("train_mlpo") as clock,
-        stage_run("train_mlpo", params, inputs=inputs, outputs=outputs, resume_id=workspace.run_id) as tracked,
+        stage_run("train_mlpo", params, inputs=inputs, outputs=outputs, resume_id=run_folder.run_id) as tracked,
     ):
-        workspace.run_id = tracked.run_id
+        run_folder.run_id = tracked.run_id
         with (
             closing(CompletionStore(WORK / "train_mlpo.jsonl")) as store,
-            closing(_shelf(params, models, store, clock)) as shelf,
+            closing(_model_pool(params, models, store, clock)) as model_pool,
         ):
-            trained, seconds = _train(params, prepared, _roller(params, shelf), workspace, ranks, tracked.log)
+            trained, seconds = _train(params, prepared, _roller(params, model_pool), run_folder, ranks, tracked.log)
         clock.training_seconds += seconds - clock.ledger.model_seconds
         save_leader(trained, MLPO_LEADER, system=LEADER_SYSTEM)
-        _write(workspace, prepared)
+        _write(run_folder, prepared)
         tracked.log_artifact(ROLLOUTS)
         tracked.log_artifact(MLPO_TUPLES)
-    workspace.clear()
+    run_folder.clear()
     print(f"{MLPO_LEADER}: {config.steps} steps on {len(prepared.plan)} prompts")
 
 
 def _train(
-    params: Params, prepared: Prepared, roller: Roller, workspace: Workspace, ranks: Ranks, log: Log = log_nothing
+    params: Params, prepared: Prepared, roller: Roller, run_folder: RunFolder, ranks: Ranks, log: Log = log_nothing
 ) -> tuple[LoadedModel, float]:
     """What every process does: load the leader and train it. Returns it, and the seconds of training alone."""
     leader, compute_dtype = load_to_train(str(SFT_LEADER), None, params, ranks)
@@ -121,7 +121,7 @@ def _train(
         params.train_mlpo,
         roller=roller,
         runtime=params.runtime,
-        workspace=workspace,
+        run_folder=run_folder,
         log=log,
         compute_dtype=compute_dtype,
         ranks=ranks,
@@ -210,18 +210,18 @@ def _teams(params: Params, sets: Sequence[ProposalSet]) -> Teams:
     return Teams(config.team_sizes, config.shuffle_order, config.hostile_share, claim)
 
 
-def _shelf(params: Params, models: Models | None, store: CompletionStore, clock: StageClock) -> ModelShelf:
+def _model_pool(params: Params, models: Models | None, store: CompletionStore, clock: StageClock) -> ModelPool:
     source = models or team_models(params)
-    return ModelShelf(source, store, request_key, ledger=clock.ledger, max_loaded=params.runtime.max_loaded_models)
+    return ModelPool(source, store, request_key, ledger=clock.ledger, max_loaded=params.runtime.max_loaded_models)
 
 
-def _roller(params: Params, shelf: ModelShelf | None) -> Roller:
-    """`shelf` is None in a process that asks no agents."""
+def _roller(params: Params, model_pool: ModelPool | None) -> Roller:
+    """`model_pool` is None in a process that asks no agents."""
     config = params.train_mlpo
     refresh = None
-    if config.rounds_in_training and shelf is not None:
+    if config.rounds_in_training and model_pool is not None:
         backends = {
-            n: shelf.backend(agent.model, agent.revision, agent.server, agent.quantize)
+            n: model_pool.backend(agent.model, agent.revision, agent.server, agent.quantize)
             for n, agent in params.team.items()
         }
         refresh = NextRound(params, team_prompts(params), backends, is_equivalent)
@@ -234,9 +234,9 @@ def _roller(params: Params, shelf: ModelShelf | None) -> Roller:
     )
 
 
-def _write(workspace: Workspace, prepared: Prepared) -> None:
-    write_curve(workspace.curve.rows(), MLPO_COLUMNS, MLPO_CURVE)
-    write_rollouts(workspace.rollouts.rows(), ROLLOUTS)
+def _write(run_folder: RunFolder, prepared: Prepared) -> None:
+    write_curve(run_folder.curve.rows(), MLPO_COLUMNS, MLPO_CURVE)
+    write_rollouts(run_folder.rollouts.rows(), ROLLOUTS)
     write_json_atomic(MLPO_TUPLES, prepared.report)
 
 

@@ -10,12 +10,12 @@ from mlpo.layout import DEMONSTRATIONS, SFT_CURVE, SFT_LEADER
 from mlpo.method.prompts import LEADER_SYSTEM
 from mlpo.models.identity import model_identity
 from mlpo.models.load import LoadedModel, save_leader
-from mlpo.stages.resume import claim_workspace, load_to_train, workspace_of
+from mlpo.stages.resume import claim_run_folder, load_to_train, run_folder_of
 from mlpo.stages.timings import stage_clock
 from mlpo.store import read_jsonl
 from mlpo.tracking.stage_run import stage_run
 from mlpo.training.distributed import Ranks, join_ranks
-from mlpo.training.run_folder import Workspace
+from mlpo.training.run_folder import RunFolder
 from mlpo.training.run_log import SFT_COLUMNS, Log, log_nothing, write_curve
 from mlpo.training.sft import train_sft
 from mlpo.types import Demonstration
@@ -33,26 +33,28 @@ def run(params: Params) -> None:
     ranks = join_ranks(params.runtime.device)
     demonstrations = list(read_jsonl(DEMONSTRATIONS, Demonstration))
     if not ranks.is_main:
-        _train(params, demonstrations, workspace_of("train_sft"), ranks)
+        _train(params, demonstrations, run_folder_of("train_sft"), ranks)
         return
     identity = {"leader": model_identity(leader.model, leader.revision)}
-    workspace = claim_workspace("train_sft", params, config, [DEMONSTRATIONS], identity)
+    run_folder = claim_run_folder("train_sft", params, config, [DEMONSTRATIONS], identity)
     outputs = [SFT_LEADER, SFT_CURVE]
     with (
         stage_clock("train_sft") as clock,
-        stage_run("train_sft", params, inputs=[DEMONSTRATIONS], outputs=outputs, resume_id=workspace.run_id) as tracked,
+        stage_run(
+            "train_sft", params, inputs=[DEMONSTRATIONS], outputs=outputs, resume_id=run_folder.run_id
+        ) as tracked,
     ):
-        workspace.run_id = tracked.run_id
-        trained, seconds = _train(params, demonstrations, workspace, ranks, tracked.log)
+        run_folder.run_id = tracked.run_id
+        trained, seconds = _train(params, demonstrations, run_folder, ranks, tracked.log)
         clock.training_seconds += seconds
         save_leader(trained, SFT_LEADER, system=LEADER_SYSTEM)
-        write_curve(workspace.curve.rows(), SFT_COLUMNS, SFT_CURVE)
-    workspace.clear()
+        write_curve(run_folder.curve.rows(), SFT_COLUMNS, SFT_CURVE)
+    run_folder.clear()
     print(f"{SFT_LEADER}: trained on {len(demonstrations)} demonstrations")
 
 
 def _train(
-    params: Params, demonstrations: Sequence[Demonstration], workspace: Workspace, ranks: Ranks, log: Log = log_nothing
+    params: Params, demonstrations: Sequence[Demonstration], run_folder: RunFolder, ranks: Ranks, log: Log = log_nothing
 ) -> tuple[LoadedModel, float]:
     """What every process does: load the leader and train it. Returns it, and the seconds of training alone."""
     leader, compute_dtype = load_to_train(params.leader.model, params.leader.revision, params, ranks)
@@ -63,7 +65,7 @@ def _train(
         params.train_sft,
         seed=params.seed,
         runtime=params.runtime,
-        workspace=workspace,
+        run_folder=run_folder,
         log=log,
         compute_dtype=compute_dtype,
         ranks=ranks,

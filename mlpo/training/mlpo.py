@@ -34,7 +34,7 @@ from mlpo.training.micro_batches import Part, check_prompt_lengths, idle_part, m
 from mlpo.training.progress import Meter
 from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.training.rollouts import Roller, RolloutGroup, reward_totals, rollout_metrics
-from mlpo.training.run_folder import Workspace
+from mlpo.training.run_folder import RunFolder
 from mlpo.training.run_log import MLPO_COLUMNS, Log, curve_row, log_nothing, rollout_rows
 from mlpo.training.trainer_setup import (
     leave_unwrapped,
@@ -58,7 +58,7 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
         *,
         roller: Roller,
         runtime: RuntimeConfig,
-        workspace: Workspace,
+        run_folder: RunFolder,
         on_step: Callable[[dict[str, float]], None],
         compute_dtype: torch.dtype = torch.float32,
         ranks: Ranks = ALONE,
@@ -67,7 +67,7 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
         self.rate_shape = config.schedule
         self.adapters = choose_trained(leader.model, config.trainable_layers, config.lora, seed=roller.seed)
         self._config, self._roller, self._runtime = config, roller, runtime
-        self._plan, self._workspace, self._on_step = plan, workspace, on_step
+        self._plan, self._run_folder, self._on_step = plan, run_folder, on_step
         reference = config.beta > 0
         self.weights = hold_weights(leader, compute_dtype, ranks, shard=runtime.shard, with_reference=reference)
         self._sampler = make_sampler(self.weights, config, runtime)
@@ -77,7 +77,7 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
         super().__init__(
             model=self.weights.model,
             reward_funcs=_scored_with_the_rollout,
-            args=_arguments(config, workspace, self.weights.device, compute_dtype, seed=roller.seed),
+            args=_arguments(config, run_folder, self.weights.device, compute_dtype, seed=roller.seed),
             train_dataset=Dataset.from_dict({"prompt": [""] * len(plan)}),  # TRL wants one; see get_train_dataloader
             processing_class=leader.tokenizer,
         )
@@ -119,7 +119,7 @@ class MlpoTrainer(Scheduled, SmallCheckpoints, GRPOTrainer):
         advantages_PG = group_advantages(rewards_PG, scale=self._config.scale_rewards)
         rows = rollout_rows(groups, advantages_PG, rewards_PG, self.state.global_step + 1)
         if self.ranks.is_main:
-            self._workspace.rollouts.append(rows)
+            self._run_folder.rollouts.append(rows)
         self._rollout |= rollout_metrics(groups, rewards_PG, carries_signal(rewards_PG))
 
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
@@ -186,12 +186,12 @@ def train_mlpo(
     *,
     roller: Roller,
     runtime: RuntimeConfig,
-    workspace: Workspace,
+    run_folder: RunFolder,
     log: Log = log_nothing,
     compute_dtype: torch.dtype = torch.float32,
     ranks: Ranks = ALONE,
 ) -> None:
-    """Train the leader's float32 weights in place, going on from the workspace's checkpoint if it holds one.
+    """Train the leader's float32 weights in place, going on from the run folder's checkpoint if it holds one.
 
     Adapters are merged at the end: what is trained has the parts it had before.
 
@@ -210,38 +210,38 @@ def train_mlpo(
     check_prompt_lengths(
         lengths, config, runtime.micro_batch_tokens, leader.max_context_tokens, batch_tokens=runtime.batch_tokens
     )
-    start = rewind_once(workspace, ranks)
+    start = rewind_once(run_folder, ranks)
     with Meter("train_mlpo", config.steps, start=start, quiet=not ranks.is_main) as meter:
         guards = Guards(config, warn=lambda message: meter.say(f"warning: {message}"))
-        for row in workspace.curve.rows():
+        for row in run_folder.curve.rows():
             guards.observe(row, quiet=True)
 
         def on_step(metrics: dict[str, float]) -> None:
             if not ranks.is_main:
                 return
             step = int(metrics["step"])
-            workspace.curve.append([curve_row(metrics, MLPO_COLUMNS)])
+            run_folder.curve.append([curve_row(metrics, MLPO_COLUMNS)])
             log({name: value for name, value in metrics.items() if name != "step"}, step)
             meter.step(step, _summary(metrics))
             guards.observe(metrics)
 
         trainer = MlpoTrainer(
-            leader, plan, config, roller=roller, runtime=runtime, workspace=workspace, on_step=on_step,
+            leader, plan, config, roller=roller, runtime=runtime, run_folder=run_folder, on_step=on_step,
             compute_dtype=compute_dtype, ranks=ranks,
         )  # fmt: skip
-        _train_to_the_end(trainer, workspace)
+        _train_to_the_end(trainer, run_folder)
     leader.model.eval()
 
 
-def _train_to_the_end(trainer: MlpoTrainer, workspace: Workspace) -> None:
+def _train_to_the_end(trainer: MlpoTrainer, run_folder: RunFolder) -> None:
     """Train from the last checkpoint on, and leave the leader whole: nothing shared out, no adapters."""
-    checkpoint = workspace.checkpoint()
+    checkpoint = run_folder.checkpoint()
     try:
         with lost_process(COMMUNICATION):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             trainer.weights.give_back()
     except TrainingStopped as stop:
-        raise TrainingStopped(f"{stop}. The roll-outs lie in {workspace.set_aside()}/rollouts.jsonl") from None
+        raise TrainingStopped(f"{stop}. The roll-outs lie in {run_folder.set_aside()}/rollouts.jsonl") from None
     finally:
         trainer.close_sampler()
     if trainer.adapters is not None:
@@ -249,12 +249,12 @@ def _train_to_the_end(trainer: MlpoTrainer, workspace: Workspace) -> None:
 
 
 def _arguments(
-    config: TrainMlpoConfig, workspace: Workspace, device: torch.device, compute_dtype: torch.dtype, *, seed: int
+    config: TrainMlpoConfig, run_folder: RunFolder, device: torch.device, compute_dtype: torch.dtype, *, seed: int
 ) -> GRPOConfig:
     # A checkpoint falls between two batches of roll-outs, never between two updates on one.
     save_steps = math.ceil(config.save_steps / config.updates_per_batch) * config.updates_per_batch
     arguments = GRPOConfig(
-        **trainer_arguments(workspace.folder, device, compute_dtype, seed=seed, save_steps=save_steps),
+        **trainer_arguments(run_folder.folder, device, compute_dtype, seed=seed, save_steps=save_steps),
         max_steps=config.steps,
         per_device_train_batch_size=config.prompts_per_step * config.group_size,
         num_generations=config.group_size,

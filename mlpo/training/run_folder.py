@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from mlpo.config import ConfigError
-from mlpo.training.run_log import Journal
+from mlpo.training.run_log import RunLog
 
 CHECKPOINT_PREFIX = "checkpoint-"
 
 
-class Workspace:
+class RunFolder:
     """The folder of one unfinished run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.curve = Journal(folder / "curve.jsonl")
-        self.rollouts = Journal(folder / "rollouts.jsonl")
+        self.curve = RunLog(folder / "curve.jsonl")
+        self.rollouts = RunLog(folder / "rollouts.jsonl")
 
     def claim(self, fingerprint: Mapping[str, Any]) -> None:
         """Make this folder the run's own, or go on with it if it already is.

@@ -34,7 +34,7 @@ def log_nothing(metrics: Mapping[str, float], step: int) -> None:
     """The `Log` of a run that nobody tracks."""
 
 
-class Journal:
+class RunLog:
     """Append-only JSON lines, each with the step it belongs to."""
 
     def __init__(self, path: Path) -> None:

@@ -30,7 +30,7 @@ from mlpo.training.fsdp import hold_weights
 from mlpo.training.lr_schedule import Scheduled
 from mlpo.training.progress import Meter
 from mlpo.training.prompt_schedule import num_sft_steps
-from mlpo.training.run_folder import Workspace
+from mlpo.training.run_folder import RunFolder
 from mlpo.training.run_log import SFT_COLUMNS, Log, curve_row, log_nothing
 from mlpo.training.sft_examples import IGNORED, EncodedDemonstration, check_context, encode_demonstration
 from mlpo.training.trainer_setup import (
@@ -58,7 +58,7 @@ class WarmStartTrainer(Scheduled, SmallCheckpoints, SFTTrainer):
         *,
         seed: int,
         runtime: RuntimeConfig,
-        workspace: Workspace,
+        run_folder: RunFolder,
         on_step: Callable[[dict[str, float]], None],
         compute_dtype: torch.dtype = torch.float32,
         ranks: Ranks = ALONE,
@@ -74,7 +74,7 @@ class WarmStartTrainer(Scheduled, SmallCheckpoints, SFTTrainer):
         }
         super().__init__(
             model=self.weights.model,
-            args=_arguments(config, len(order), workspace, self.weights.device, compute_dtype, seed=seed),
+            args=_arguments(config, len(order), run_folder, self.weights.device, compute_dtype, seed=seed),
             data_collator=_as_they_are,
             train_dataset=Dataset.from_dict(rows),
             processing_class=leader.tokenizer,
@@ -147,12 +147,12 @@ def train_sft(
     *,
     seed: int,
     runtime: RuntimeConfig,
-    workspace: Workspace,
+    run_folder: RunFolder,
     log: Log = log_nothing,
     compute_dtype: torch.dtype = torch.float32,
     ranks: Ranks = ALONE,
 ) -> None:
-    """Train the leader's float32 weights in place, going on from the workspace's checkpoint if it holds one.
+    """Train the leader's float32 weights in place, going on from the run folder's checkpoint if it holds one.
 
     Adapters are merged at the end: what is trained has the parts it had before.
 
@@ -171,7 +171,7 @@ def train_sft(
     encoded = [encode_demonstration(leader.tokenizer, d) for d in demonstrations]
     check_context(encoded, leader.max_context_tokens)
     order = epochs_in_order(encoded, config.epochs, seed)
-    start = rewind_once(workspace, ranks)
+    start = rewind_once(run_folder, ranks)
     num_steps = num_sft_steps(len(order), config)
     with Meter("train_sft", num_steps, start=start, quiet=not ranks.is_main) as meter:
 
@@ -179,7 +179,7 @@ def train_sft(
             if not ranks.is_main:
                 return
             step = int(metrics["step"])
-            workspace.curve.append([curve_row(metrics, SFT_COLUMNS)])
+            run_folder.curve.append([curve_row(metrics, SFT_COLUMNS)])
             log({name: value for name, value in metrics.items() if name != "step"}, step)
             meter.step(step, f"loss {metrics['loss']:.3f}  token accuracy {metrics['token_accuracy']:.2f}")
             if not math.isfinite(metrics["loss"]):
@@ -189,10 +189,10 @@ def train_sft(
                 )
 
         trainer = WarmStartTrainer(
-            leader, order, config, seed=seed, runtime=runtime, workspace=workspace, on_step=on_step,
+            leader, order, config, seed=seed, runtime=runtime, run_folder=run_folder, on_step=on_step,
             compute_dtype=compute_dtype, ranks=ranks,
         )  # fmt: skip
-        checkpoint = workspace.checkpoint()
+        checkpoint = run_folder.checkpoint()
         with lost_process(COMMUNICATION):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             trainer.weights.give_back()
@@ -237,10 +237,10 @@ def collate(rows: Sequence[Mapping[str, Any]], pad: int, device: torch.device) -
 
 
 def _arguments(
-    config: TrainSftConfig, num_rows: int, workspace: Workspace, device: torch.device, compute_dtype: torch.dtype,
+    config: TrainSftConfig, num_rows: int, run_folder: RunFolder, device: torch.device, compute_dtype: torch.dtype,
     *, seed: int,
 ) -> SFTConfig:  # fmt: skip
-    shared = trainer_arguments(workspace.folder, device, compute_dtype, seed=seed, save_steps=config.save_steps)
+    shared = trainer_arguments(run_folder.folder, device, compute_dtype, seed=seed, save_steps=config.save_steps)
     arguments = SFTConfig(
         **shared | {"weight_decay": config.weight_decay},
         max_steps=num_sft_steps(num_rows, config),

@@ -17,7 +17,7 @@ from transformers.training_args import ParallelMode
 
 from mlpo.config import ConfigError
 from mlpo.training.distributed import Ranks
-from mlpo.training.run_folder import Workspace
+from mlpo.training.run_folder import RunFolder
 
 
 def quiet_libraries() -> None:
@@ -76,12 +76,12 @@ def leave_unwrapped(model: PreTrainedModel, ranks: Ranks) -> None:
         model._is_accelerate_prepared = True  # type: ignore[assignment] # Accelerator.prepare_model asks for it
 
 
-def rewind_once(workspace: Workspace, ranks: Ranks) -> int:
+def rewind_once(run_folder: RunFolder, ranks: Ranks) -> int:
     """The step to go on from; one process brings the journals back to it before any other looks at them."""
     if ranks.is_main:
-        workspace.rewind()
+        run_folder.rewind()
     ranks.wait()
-    return workspace.checkpoint_step()
+    return run_folder.checkpoint_step()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from mlpo.config import ConfigError, RuntimeConfig, parse_params
 from mlpo.evaluation.policy import write_policy
 from mlpo.evaluation.question import problem_of
 from mlpo.evaluation.registered_leader import read_registered
-from mlpo.inference.model_pool import ModelShelf
+from mlpo.inference.model_pool import ModelPool
 from mlpo.inference.scripted import ScriptedModels
 from mlpo.inference.usage import GenerationLedger
 from mlpo.method.confidence import ConfidenceMap
@@ -68,7 +68,7 @@ def test_when_it_is_unsure_is_what_the_version_says(tmp_path: Path, raw_params: 
         text = leader_text("hm", "12") if request.model == LEADER else "12"
         return Completion(request.problem_id, request.model, text, "stop", 5, 2, entropy=doubt)
 
-    shelf = ModelShelf(ScriptedModels(reply), {}, request_key, ledger=GenerationLedger())
-    sure, unsure = leader.play([problem_of("10 + 1?"), problem_of("11 + 1?")], shelf)
+    model_pool = ModelPool(ScriptedModels(reply), {}, request_key, ledger=GenerationLedger())
+    sure, unsure = leader.play([problem_of("10 + 1?"), problem_of("11 + 1?")], model_pool)
     assert [c.model for c in sure.completions] == [LEADER]
     assert [c.model for c in unsure.completions][:3] == [LEADER, "adder", LEADER]

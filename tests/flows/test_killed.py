@@ -31,7 +31,7 @@ from mlpo.layout import (
     reference_of,
 )
 from mlpo.store import write_jsonl_atomic
-from mlpo.training.run_folder import Workspace
+from mlpo.training.run_folder import RunFolder
 from mlpo.types import Problem
 from tests.flows.conftest import MakeCheckout, Prefect, eventually, run, running
 from tests.training.conftest import save_tiny
@@ -139,9 +139,9 @@ def test_a_worker_killed_in_propose_and_one_killed_in_train_mlpo(prefect: Prefec
 
     with worker(prefect) as second:
         in_training = prefect.start("pipeline-gpu", stages=["propose", "train_mlpo"])
-        eventually(lambda: Workspace(checkout / TRAINING).checkpoint_step() >= 2, PATIENCE)
+        eventually(lambda: RunFolder(checkout / TRAINING).checkpoint_step() >= 2, PATIENCE)
         kill([second], second.children(recursive=True))
-    step = Workspace(checkout / TRAINING).checkpoint_step()
+    step = RunFolder(checkout / TRAINING).checkpoint_step()
     assert 2 <= step < STEPS
     assert prefect.end(in_training)[0] == "CRASHED"  # the flow saw its worker go
 

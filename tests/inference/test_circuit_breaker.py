@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlpo.inference.backend import AllRefusedError, DeadModelError
-from mlpo.inference.circuit_breaker import REST_SECONDS, SparingBackend
+from mlpo.inference.circuit_breaker import REST_SECONDS, CircuitBreaker
 from mlpo.inference.scripted import ScriptedBackend
 from mlpo.types import Message, Request, Sampling
 
@@ -19,7 +19,7 @@ def test_what_is_asked_of_a_dead_model_fails_at_once_until_it_is_tried_again() -
         return "well"
 
     inner = ScriptedBackend(reply)
-    backend = SparingBackend(inner, clock=lambda: now[0])
+    backend = CircuitBreaker(inner, clock=lambda: now[0])
     [dead] = backend.generate([REQUEST])
     assert (dead.finish_reason, dead.error, dead.model) == ("error", "judge is silent", "judge")
     alive[0] = True
@@ -34,5 +34,5 @@ def test_a_model_whose_server_refuses_everything_is_left_alone_too() -> None:
     def reply(request: Request) -> str:
         raise AllRefusedError("judge takes no seed")
 
-    [refused] = SparingBackend(ScriptedBackend(reply)).generate([REQUEST])
+    [refused] = CircuitBreaker(ScriptedBackend(reply)).generate([REQUEST])
     assert (refused.finish_reason, refused.error) == ("error", "judge takes no seed")

@@ -14,7 +14,7 @@ import pytest
 
 from mlpo.config import ConfigError, ServerConfig
 from mlpo.inference.backend import DeadModelError
-from mlpo.inference.remote_models import ServedModels
+from mlpo.inference.remote_models import RemoteModels
 from mlpo.inference.vllm_server import VllmBackend, vllm_command
 from mlpo.types import Message, Request, Sampling
 
@@ -135,9 +135,9 @@ def test_its_memory_is_seen_free_before_the_next(bin_folder: Path) -> None:
 
 def test_the_weights_are_the_identity_and_no_address_is() -> None:
     one, other = (
-        ServedModels(ServerConfig(urls=(url,), concurrency=n)) for url, n in (("http://a/v1", 1), ("http://b/v1", 2))
+        RemoteModels(ServerConfig(urls=(url,), concurrency=n)) for url, n in (("http://a/v1", 1), ("http://b/v1", 2))
     )
     assert one.identity("m", None) == other.identity("m", None) != one.identity("n", None)
-    greedy = ServedModels(ServerConfig(urls=("http://a/v1",), extra_body={"top_k": 1}))
+    greedy = RemoteModels(ServerConfig(urls=("http://a/v1",), extra_body={"top_k": 1}))
     assert greedy.identity("m", None) != one.identity("m", None)
-    assert ServedModels(CONFIG).identity("embedded", None).startswith("vllm:embedded@")
+    assert RemoteModels(CONFIG).identity("embedded", None).startswith("vllm:embedded@")

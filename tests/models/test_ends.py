@@ -9,7 +9,7 @@ import pytest
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
 from mlpo.config import ServerConfig
-from mlpo.inference.remote_models import ServedModels
+from mlpo.inference.remote_models import RemoteModels
 from mlpo.models.embedded import embedded_folder
 from mlpo.models.ends import end_token_ids, named_end_token_ids, turn_end
 from mlpo.models.load import save_leader
@@ -67,7 +67,7 @@ def test_a_template_that_refuses_everything_and_no_template_leave_the_tokenizers
 
 
 def test_a_vllm_of_ours_is_told_what_its_model_ends_with(tmp_path: Path) -> None:
-    served = ServedModels(ServerConfig(serve="vllm", extra_body={"top_k": 1}))
+    served = RemoteModels(ServerConfig(serve="vllm", extra_body={"top_k": 1}))
     assert named_end_token_ids(str(embedded_folder()), None) == {2}
     assert named_end_token_ids(str(tmp_path), None) == frozenset()
     assert served._stopping_at({7, 2}).extra_body == {"stop_token_ids": [2, 7], "top_k": 1}

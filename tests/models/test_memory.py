@@ -10,19 +10,19 @@ import torch
 from mlpo.models.kv_cache import KeyStore
 from mlpo.models.load import load_model
 from mlpo.models.memory import sampling_memory, training_memory
-from mlpo.models.model_info import ModelShape, model_shape
+from mlpo.models.model_info import ModelInfo, model_shape
 from mlpo.models.packed import Group, pack, packed_logprobs
 from tests.training.conftest import tiny_folder  # noqa: F401 - a fixture
 
 
 @pytest.fixture
-def qwen() -> ModelShape:
+def qwen() -> ModelInfo:
     shape = model_shape("Qwen/Qwen2.5-7B-Instruct")
     assert shape is not None
     return shape
 
 
-def test_a_7b_model_with_its_gradients_and_adam_takes_16_bytes_a_weight(qwen: ModelShape) -> None:
+def test_a_7b_model_with_its_gradients_and_adam_takes_16_bytes_a_weight(qwen: ModelInfo) -> None:
     # 7.616e9 weights x (4 + 4 + 8) bytes = 121.8 GB; with bfloat16 copies of 15.2 GB to sample from and to compute with
     whole = {"trained": qwen.parameters, "layers": 28, "row_tokens": 0, "predicted": 0}
     assert training_memory(qwen, **whole, value_bytes=4).total == pytest.approx(121.8e9, rel=1e-3)
@@ -36,14 +36,14 @@ def test_a_7b_model_with_its_gradients_and_adam_takes_16_bytes_a_weight(qwen: Mo
     assert more == pytest.approx(152.3e9, rel=1e-3)
 
 
-def test_an_engine_holds_weights_of_its_own_in_any_dtype(qwen: ModelShape) -> None:
+def test_an_engine_holds_weights_of_its_own_in_any_dtype(qwen: ModelInfo) -> None:
     # 7.616e9 weights x 4 bytes = 30.5 GB, 1 GB of its own, and 4096 tokens x 4 x (4 x 3584 + 2 x 512 + 3 x 18944) bytes
     plain = {"trained": 0, "layers": 28, "row_tokens": 0, "predicted": 0, "value_bytes": 4, "batch_tokens": 1}
     more = training_memory(qwen, **plain, engine=True).total - training_memory(qwen, **plain).total
     assert more == pytest.approx(30.46e9 + 1e9 + 1.18e9, rel=1e-3)
 
 
-def test_eight_processes_share_16_bytes_a_weight_but_not_what_they_sample_from_and_gather(qwen: ModelShape) -> None:
+def test_eight_processes_share_16_bytes_a_weight_but_not_what_they_sample_from_and_gather(qwen: ModelInfo) -> None:
     shared = training_memory(
         qwen, trained=qwen.parameters, layers=28, row_tokens=0, predicted=0, value_bytes=2, batch_tokens=1, shards=8
     )
@@ -54,12 +54,12 @@ def test_eight_processes_share_16_bytes_a_weight_but_not_what_they_sample_from_a
     assert shared.optimizer == pytest.approx(7.62e9, rel=1e-3)
 
 
-def test_keys_and_values_are_those_of_grouped_heads(qwen: ModelShape) -> None:
+def test_keys_and_values_are_those_of_grouped_heads(qwen: ModelInfo) -> None:
     # 2 x 28 layers x 4 heads x 128 x 2 bytes = 57,344 bytes a token
     assert sampling_memory(qwen, batch_tokens=1000, value_bytes=2).keys == 57_344_000
 
 
-def test_quantised_weights_are_the_only_part_that_shrinks(qwen: ModelShape) -> None:
+def test_quantised_weights_are_the_only_part_that_shrinks(qwen: ModelInfo) -> None:
     whole = sampling_memory(qwen, batch_tokens=1000, value_bytes=2)
     small = sampling_memory(qwen, batch_tokens=1000, value_bytes=2, quantize="4bit")
     assert small.weights == pytest.approx(whole.weights * 0.28)

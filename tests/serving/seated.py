@@ -1,4 +1,4 @@
-"""A desk with scripted champions and no HTTP and no registry: what takes questions, and who waits for an answer."""
+"""A scheduler with scripted champions, no HTTP and no registry: what takes questions, and who waits for an answer."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mlpo.config import Params, ServeConfig
 from mlpo.evaluation.registered_leader import RegisteredLeader
 from mlpo.inference.scripted import ScriptedBackend, ScriptedModels
 from mlpo.method.prompts import AgentPrompt
-from mlpo.serving.champion import Champion, Shelf
+from mlpo.serving.champion import Champion, ServedPool
 from mlpo.serving.events import Done, Event, Refused
 from mlpo.serving.request import read_question
-from mlpo.serving.request_state import Listeners, Ticket
-from mlpo.serving.scheduler import Desk
+from mlpo.serving.request_state import Listeners, RequestState
+from mlpo.serving.scheduler import Scheduler
 from mlpo.types import LEADER, Message, Request, Sampling
 
 Reply = Callable[[Request], str]
@@ -61,9 +61,9 @@ class Held:
 def champion(params: Params, models: ScriptedModels, version: int = 1) -> Champion:
     """A version of the leader, loaded."""
     team = tuple(AgentPrompt(name, "Be brief.") for name in params.team)
-    shelf = Shelf(models, max_loaded=1)
-    found = Champion(version, RegisteredLeader(Path("leader"), params, team), shelf, None)
-    found.backends[LEADER] = shelf.backend("leader")
+    model_pool = ServedPool(models, max_loaded=1)
+    found = Champion(version, RegisteredLeader(Path("leader"), params, team), model_pool, None)
+    found.backends[LEADER] = model_pool.backend("leader")
     found.backends[LEADER].check([Request("probe", LEADER, (Message("user", "?"),), Sampling(), 0)])
     return found
 
@@ -71,24 +71,24 @@ def champion(params: Params, models: ScriptedModels, version: int = 1) -> Champi
 @contextmanager
 def seated(
     config: ServeConfig, first: Champion, team: ScriptedModels, listeners: Listeners | None = None
-) -> Iterator[Desk]:
-    """A desk at which this champion sits."""
-    desk = Desk(config, Shelf(team, max_loaded=2), listeners or Listeners())
+) -> Iterator[Scheduler]:
+    """A scheduler at which this champion sits."""
+    scheduler = Scheduler(config, ServedPool(team, max_loaded=2), listeners or Listeners())
     try:
-        desk.seat(first).result(60)
-        yield desk
+        scheduler.seat(first).result(60)
+        yield scheduler
     finally:
-        desk.close()
+        scheduler.close()
 
 
 class Asked:
     """A question and its events."""
 
-    def __init__(self, desk: Desk, question: str, **fields: Any) -> None:
+    def __init__(self, scheduler: Scheduler, question: str, **fields: Any) -> None:
         self._events: queue.Queue[Event] = queue.Queue()
         body = {"model": LEADER, "messages": [{"role": "user", "content": question}]} | fields
-        self.ticket = Ticket(read_question(body, ServeConfig()), self._events.put)
-        self.version = desk.take(self.ticket).version
+        self.request_state = RequestState(read_question(body, ServeConfig()), self._events.put)
+        self.version = scheduler.take(self.request_state).version
 
     def end(self) -> Done | Refused:
         """How it ends."""

@@ -1,4 +1,4 @@
-"""The HTTP side over a desk in this process: who is let in, limits, time, what a stream says while nothing happens."""
+"""The HTTP side over a scheduler in this process: who is let in, limits, time, what an idle stream says."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mlpo.inference.scripted import ScriptedModels
 from mlpo.serving import app
 from mlpo.serving.events import Event, Words
 from mlpo.serving.request import read_question
-from mlpo.serving.request_state import Ticket
+from mlpo.serving.request_state import RequestState
 from mlpo.serving.response import Reply
 from mlpo.serving.server import listen, service
 from mlpo.tracking.serving_traces import ServedTrace, ServedTraces
@@ -68,10 +68,10 @@ def opened(params: Params, ends: Ends) -> Open:
     @contextmanager
     def client(team: Any = reply, key: str | None = None, **serve: Any) -> Iterator[TestClient]:
         config = ServeConfig(**serve)
-        with seated(config, champion(params, ScriptedModels(reply)), ScriptedModels(team)) as desk:
-            made = app.make_app("leader", config, desk, ends, key=key, lifespan=nothing)
+        with seated(config, champion(params, ScriptedModels(reply)), ScriptedModels(team)) as scheduler:
+            made = app.make_app("leader", config, scheduler, ends, key=key, lifespan=nothing)
             with TestClient(made, headers={"content-type": "application/json; charset=utf-8"}) as test_client:
-                test_client.app_state["desk"] = desk
+                test_client.app_state["scheduler"] = scheduler
                 yield test_client
 
     return client
@@ -147,16 +147,16 @@ def test_an_answer_that_takes_too_long_is_504_and_its_question_is_let_go(opened:
 
 
 def test_who_stops_listening_is_let_go_and_the_trace_says_so(ends: Ends) -> None:
-    async def leave() -> Ticket:
+    async def leave() -> RequestState:
         body = {"model": LEADER, "messages": [{"role": "user", "content": "17 + 1?"}], "stream": True}
         question, events = read_question(body, ServeConfig()), asyncio.Queue[Event]()
-        ticket, trace = Ticket(question, events.put_nowait), ends.begin(question.problem, LEADER)
+        request_state, trace = RequestState(question, events.put_nowait), ends.begin(question.problem, LEADER)
         deadline = asyncio.get_running_loop().time() + 60
-        heard = app.Asked(ticket, events, Reply(question, 1, 2, "tr-1", 0), trace, deadline).heard()
-        ticket.tell(Words(0, "Hm"))
+        heard = app.Asked(request_state, events, Reply(question, 1, 2, "tr-1", 0), trace, deadline).heard()
+        request_state.tell(Words(0, "Hm"))
         assert await anext(heard) == Words(0, "Hm")
         await heard.aclose()
-        return ticket
+        return request_state
 
     assert asyncio.run(leave()).left
     assert ends.ends == ["the client left"]
@@ -243,6 +243,6 @@ def test_the_page_may_load_nothing_from_elsewhere(opened: Open) -> None:
 def test_health_says_that_the_thread_of_the_models_has_ended(opened: Open) -> None:
     with opened() as client:
         assert client.get("/health").json()["status"] == "ok"
-        client.app_state["desk"].close()
+        client.app_state["scheduler"].close()
         ended = client.get("/health")
         assert (ended.status_code, ended.json()["version"]) == (503, 1)

@@ -48,8 +48,8 @@ def models() -> ScriptedModels:
 
 def played(params: Params, when: str, asked: str, **fields: Any) -> list[str]:
     """Who answered, in order."""
-    with seated(ServeConfig(), leader(params, when), models()) as desk:
-        end = Asked(desk, asked, **fields).end()
+    with seated(ServeConfig(), leader(params, when), models()) as scheduler:
+        end = Asked(scheduler, asked, **fields).end()
     assert isinstance(end, Done), end
     assert end.transcript.answer == str(int(asked.split()[0]) + 1)
     return [c.model for c in end.transcript.completions]
@@ -78,9 +78,9 @@ def test_agents_are_asked_one_after_another_if_the_leader_was_registered_so(para
     made = champion(parse_params(raw | {"rounds": {"continue": "while_unsure", "tell_certainty": True}}), models())
     made.registered = replace(made.registered, policy=replace(POLICY, partial=(LINE,)))
     asked = set()
-    with seated(ServeConfig(), made, models()) as desk:
+    with seated(ServeConfig(), made, models()) as scheduler:
         for n in range(8):
-            end = Asked(desk, f"1{n} + 1?").end()
+            end = Asked(scheduler, f"1{n} + 1?").end()
             assert isinstance(end, Done)
             asked.add(tuple(c.model for r in end.transcript.rounds for c in r.proposals))
     assert asked == {("adder",), ("adder", "guesser")}  # the surest first; after the adder it is sure, and stops
@@ -90,12 +90,12 @@ def test_further_samples_of_an_answer_are_no_drafts(params: Params) -> None:
     made = leader(params, "unsure", samples=2)
     low, high = (ConfidenceMap(((0.0, 0.0), (1.0, p))) for p in (0.4, 1.0))  # alone even full agreement is not sure
     made.registered = replace(made.registered, policy=replace(made.registered.policy or POLICY, alone=low, first=high))
-    with seated(ServeConfig(), made, models()) as desk:
-        asked = Asked(desk, "17 + 1?", transcript=True)
+    with seated(ServeConfig(), made, models()) as scheduler:
+        asked = Asked(scheduler, "17 + 1?", transcript=True)
         end = asked.end()
     assert isinstance(end, Done)
     # alone, and a round that is sure: 3 completions of the leader each, and 2 agents
-    assert (asked.ticket.num_drafts, len(end.transcript.completions)) == (2, 8)
+    assert (asked.request_state.num_drafts, len(end.transcript.completions)) == (2, 8)
 
 
 def test_only_the_end_says_which_draft_is_the_answer(params: Params) -> None:
@@ -115,8 +115,8 @@ def test_only_the_end_says_which_draft_is_the_answer(params: Params) -> None:
 
 
 def test_the_answer_is_told_with_the_words_that_gave_it(params: Params) -> None:
-    with seated(ServeConfig(), leader(params, "unsure"), models()) as desk:
-        end = Asked(desk, "17 + 1?").end()
+    with seated(ServeConfig(), leader(params, "unsure"), models()) as scheduler:
+        end = Asked(scheduler, "17 + 1?").end()
     assert isinstance(end, Done)
     alone, asked = end.transcript.rounds
     assert alone.draft is not None

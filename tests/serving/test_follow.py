@@ -46,13 +46,13 @@ def test_a_version_that_can_not_be_served_is_not_tried_at_every_look_and_the_nex
     registry = Registry(params, fails)
 
     async def until_version_3_serves() -> None:
-        following = asyncio.create_task(_follow(desk, registry.look_up, registry.open_version, 0.01))
+        following = asyncio.create_task(_follow(scheduler, registry.look_up, registry.open_version, 0.01))
         async with asyncio.timeout(FIRST_PAUSE_SECONDS):
-            while desk.champion is None or desk.champion.version != 3:
+            while scheduler.champion is None or scheduler.champion.version != 3:
                 await asyncio.sleep(0.01)
         following.cancel()
 
-    with seated(params.serve, champion(params, ScriptedModels(reply)), ScriptedModels(reply)) as desk:
+    with seated(params.serve, champion(params, ScriptedModels(reply)), ScriptedModels(reply)) as scheduler:
         asyncio.run(until_version_3_serves())
     assert registry.opened == [2, 3]
     [record] = [each for each in caplog.records if each.name == "mlpo.serving"]  # not a thread of another test

@@ -13,14 +13,14 @@ from mlpo.inference.backend import failed
 from mlpo.inference.scripted import ScriptedBackend
 from mlpo.serving.events import Done, Event, Proposals, Refused, Words
 from mlpo.serving.request import read_question
-from mlpo.serving.request_state import Listeners, Ticket, watched
+from mlpo.serving.request_state import Listeners, RequestState, watched
 from mlpo.types import LEADER, Message, Request, Sampling, StrategyRun, Transcript
 
 
-def ticket(**fields: Any) -> tuple[Ticket, list[Event]]:
+def request_state(**fields: Any) -> tuple[RequestState, list[Event]]:
     told: list[Event] = []
     body = {"model": LEADER, "messages": [{"role": "user", "content": "17 + 1?"}], "stream": True} | fields
-    return Ticket(read_question(body, ServeConfig()), told.append), told
+    return RequestState(read_question(body, ServeConfig()), told.append), told
 
 
 def request(model: str = LEADER) -> Request:
@@ -29,7 +29,11 @@ def request(model: str = LEADER) -> Request:
 
 def test_all_who_wait_for_a_completion_hear_it_grow_and_nobody_after_it_has_ended() -> None:
     listeners = Listeners()
-    (first, heard), (second, also_heard), (whole, nothing) = ticket(), ticket(), ticket(stream=False)
+    (first, heard), (second, also_heard), (whole, nothing) = (
+        request_state(),
+        request_state(),
+        request_state(stream=False),
+    )
     asked = [request()]
     with listeners.listening(first, asked), listeners.listening(second, asked), listeners.listening(whole, asked):
         listeners.hear(request(), lambda: "eigh")
@@ -47,7 +51,7 @@ def played(agents: Iterable[str], down: Iterable[str], *, max_dead: int) -> list
         yield requests
         return Transcript("p", "leader", (), "18")
 
-    one, told = ticket()
+    one, told = request_state()
     backend = ScriptedBackend(lambda _: "18")
     watching = watched(one, run(), {r.model: backend for r in requests}, Listeners(), max_dead=max_dead)
     next(watching)
@@ -78,7 +82,7 @@ def test_one_after_another_agents_are_counted_together_and_one_that_answers_agai
                 yield [request(name)]
             return Transcript("p", "leader", (), "18")
 
-        one, told = ticket()
+        one, told = request_state()
         backend = ScriptedBackend(lambda _: "18")
         team = dict.fromkeys(("adder", "guesser", LEADER), backend)
         watching = watched(one, run(), team, Listeners(), max_dead=max_dead)
@@ -102,7 +106,7 @@ def test_further_samples_of_an_agent_are_neither_shown_nor_counted() -> None:
         yield [replace(request(name), sample=k) for name in ("adder", "guesser") for k in range(3)]
         return Transcript("p", "leader", (), "18")
 
-    one, told = ticket()
+    one, told = request_state()
     backend = ScriptedBackend(lambda _: "18")
     watching = watched(one, run(), {"adder": backend, "guesser": backend}, Listeners(), max_dead=1)
     asked = next(watching)
@@ -121,7 +125,7 @@ def test_a_question_that_does_not_fit_is_refused_and_nobody_is_asked() -> None:
         yield [request()]
         raise AssertionError("it goes on")
 
-    one, told = ticket()
+    one, told = request_state()
     assert list(watched(one, run(), {LEADER: Narrow(lambda _: "18")}, Listeners(), max_dead=0)) == []
     [refused] = told
     assert isinstance(refused, Refused)

@@ -1,4 +1,4 @@
-"""The desk: one batch for all who ask, limits, versions that take over, and failures that cost only their own."""
+"""The scheduler: one batch for all who ask, limits, versions that take over, and failures that cost only their own."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ CONFIG = ServeConfig()
 def test_questions_that_come_while_models_compute_share_the_next_batches(params: Params) -> None:
     held, lead = Held(reply), ScriptedModels(reply)
     team = ScriptedModels(held)
-    with seated(CONFIG, champion(params, lead), team) as desk:
-        first = Asked(desk, "0 + 1?")
+    with seated(CONFIG, champion(params, lead), team) as scheduler:
+        first = Asked(scheduler, "0 + 1?")
         assert held.asked.wait(60)
-        others = [Asked(desk, f"{number} + 1?") for number in range(1, 9)]
+        others = [Asked(scheduler, f"{number} + 1?") for number in range(1, 9)]
         held.let_go.set()
         assert [asked.answer for asked in (first, *others)] == [str(number + 1) for number in range(9)]
     # the first is half a round ahead: five steps, all but the first ask the leader, and all but the last the team
@@ -32,16 +32,16 @@ def test_questions_that_come_while_models_compute_share_the_next_batches(params:
 def test_no_more_run_and_wait_than_may_and_who_left_makes_room(params: Params) -> None:
     held = Held(reply)
     few = ServeConfig(max_running=2, max_waiting=1)
-    with seated(few, champion(params, ScriptedModels(reply)), ScriptedModels(held)) as desk:
-        running = [Asked(desk, "1 + 1?")]
+    with seated(few, champion(params, ScriptedModels(reply)), ScriptedModels(held)) as scheduler:
+        running = [Asked(scheduler, "1 + 1?")]
         assert held.asked.wait(60)
-        leaving = Asked(desk, "5 + 1?")
-        assert (desk.num_running, desk.num_waiting) == (1, 1)
+        leaving = Asked(scheduler, "5 + 1?")
+        assert (scheduler.num_running, scheduler.num_waiting) == (1, 1)
         with pytest.raises(BusyError):
-            Asked(desk, "3 + 1?")
-        leaving.ticket.left = True
-        assert desk.num_waiting == 0
-        running.append(Asked(desk, "3 + 1?"))
+            Asked(scheduler, "3 + 1?")
+        leaving.request_state.left = True
+        assert scheduler.num_waiting == 0
+        running.append(Asked(scheduler, "3 + 1?"))
         held.let_go.set()
         assert [asked.answer for asked in running] == ["2", "4"]
     assert not [question for question in held.questions if question.startswith("5")]
@@ -49,44 +49,44 @@ def test_no_more_run_and_wait_than_may_and_who_left_makes_room(params: Params) -
 
 def test_one_more_than_may_run_waits_its_turn(params: Params) -> None:
     held = Held(reply)
-    with seated(ServeConfig(max_running=1), champion(params, ScriptedModels(held)), ScriptedModels(reply)) as desk:
-        both = [Asked(desk, "1 + 1?"), Asked(desk, "2 + 1?")]
+    with seated(ServeConfig(max_running=1), champion(params, ScriptedModels(held)), ScriptedModels(reply)) as scheduler:
+        both = [Asked(scheduler, "1 + 1?"), Asked(scheduler, "2 + 1?")]
         assert held.asked.wait(60)
-        assert (desk.num_running, desk.num_waiting) == (1, 1)
+        assert (scheduler.num_running, scheduler.num_waiting) == (1, 1)
         held.let_go.set()
         assert [asked.answer for asked in both] == ["2", "3"]
 
 
 def test_who_leaves_is_played_no_further(params: Params) -> None:
     held, lead = Held(reply), ScriptedModels(reply)
-    with seated(CONFIG, champion(params, lead), ScriptedModels(held)) as desk:
-        leaving = Asked(desk, "1 + 1?")
+    with seated(CONFIG, champion(params, lead), ScriptedModels(held)) as scheduler:
+        leaving = Asked(scheduler, "1 + 1?")
         assert held.asked.wait(60)
-        leaving.ticket.left = True
+        leaving.request_state.left = True
         held.let_go.set()
-        until(lambda: desk.num_running == 0)
-        assert Asked(desk, "2 + 1?").answer == "3"
+        until(lambda: scheduler.num_running == 0)
+        assert Asked(scheduler, "2 + 1?").answer == "3"
     assert lead.backend.num_generations == 2  # of the second question alone
 
 
 def test_equal_questions_are_asked_anew(params: Params) -> None:
     lead, team = ScriptedModels(reply), ScriptedModels(reply)
-    with seated(CONFIG, champion(params, lead), team) as desk:
-        assert {Asked(desk, "1 + 1?").answer for _ in range(2)} == {"2"}
+    with seated(CONFIG, champion(params, lead), team) as scheduler:
+        assert {Asked(scheduler, "1 + 1?").answer for _ in range(2)} == {"2"}
     assert (team.backend.num_generations, lead.backend.num_generations) == (2 * 4, 2 * 2)
 
 
-def test_models_that_fail_cost_their_questions_and_not_the_desk(params: Params) -> None:
+def test_models_that_fail_cost_their_questions_and_not_the_scheduler(params: Params) -> None:
     def broken(request: Request) -> str:
         if request.messages[-1].content.startswith("13"):
             raise RuntimeError("out of luck")
         return reply(request)
 
-    with seated(CONFIG, champion(params, ScriptedModels(broken)), ScriptedModels(reply)) as desk:
-        end = Asked(desk, "13 + 1?").end()
+    with seated(CONFIG, champion(params, ScriptedModels(broken)), ScriptedModels(reply)) as scheduler:
+        end = Asked(scheduler, "13 + 1?").end()
         assert isinstance(end, Refused)
         assert (end.status, "out of luck" in end.message) == (500, True)
-        assert Asked(desk, "14 + 1?").answer == "15"
+        assert Asked(scheduler, "14 + 1?").answer == "15"
 
 
 def leads_with(answer: str, held: Held | None = None) -> Models:
@@ -103,14 +103,14 @@ def leads_with(answer: str, held: Held | None = None) -> Models:
 def test_questions_stay_with_their_version_and_the_old_one_is_let_go_after_the_last(params: Params) -> None:
     held = Held(reply)
     old, new = leads_with("100", held), leads_with("200")
-    with seated(ServeConfig(max_running=1), champion(params, old), ScriptedModels(reply)) as desk:
-        running, waiting = Asked(desk, "1 + 1?"), Asked(desk, "2 + 1?")
+    with seated(ServeConfig(max_running=1), champion(params, old), ScriptedModels(reply)) as scheduler:
+        running, waiting = Asked(scheduler, "1 + 1?"), Asked(scheduler, "2 + 1?")
         assert held.asked.wait(60)
-        taken_over = desk.seat(champion(params, new, version=2))
+        taken_over = scheduler.seat(champion(params, new, version=2))
         assert not old.closed
         held.let_go.set()
         taken_over.result(60)
-        late = Asked(desk, "3 + 1?")
+        late = Asked(scheduler, "3 + 1?")
         assert [asked.version for asked in (running, waiting, late)] == [1, 1, 2]
         assert [asked.answer for asked in (running, waiting, late)] == ["100", "100", "200"]
         until(lambda: old.closed)
@@ -122,15 +122,15 @@ def test_a_version_whose_team_cannot_be_had_is_let_go_and_the_one_before_serves_
     raw = params.model_dump(mode="json", by_alias=True)
     raw["team"]["guesser"]["server"] = {"urls_env": "NOBODYS_URLS"}
     old, new = leads_with("100"), leads_with("200")
-    with seated(CONFIG, champion(params, old), ScriptedModels(reply)) as desk:
+    with seated(CONFIG, champion(params, old), ScriptedModels(reply)) as scheduler:
         with pytest.raises(ConfigError, match="NOBODYS_URLS is not set"):
-            desk.seat(champion(parse_params(raw), new, version=2)).result(60)
-        assert (new.closed, desk.champion is not None and desk.champion.version) == (True, 1)
-        assert Asked(desk, "1 + 1?").answer == "100"
+            scheduler.seat(champion(parse_params(raw), new, version=2)).result(60)
+        assert (new.closed, scheduler.champion is not None and scheduler.champion.version) == (True, 1)
+        assert Asked(scheduler, "1 + 1?").answer == "100"
 
 
 def test_a_leader_alone_asks_nobody_else(params: Params) -> None:
     team = ScriptedModels(reply)
-    with seated(CONFIG, champion(params, ScriptedModels(reply)), team) as desk:
-        assert Asked(desk, "1 + 1?", model=f"{LEADER}-solo").answer == "2"
+    with seated(CONFIG, champion(params, ScriptedModels(reply)), team) as scheduler:
+        assert Asked(scheduler, "1 + 1?", model=f"{LEADER}-solo").answer == "2"
     assert team.backend.num_calls == 0

@@ -17,7 +17,7 @@ from mlpo.config import ConfigError, Params, RuntimeConfig, parse_params
 from mlpo.evaluation.question import problem_of
 from mlpo.evaluation.strategies import team_strategy
 from mlpo.inference.local import LocalModels
-from mlpo.inference.model_pool import ModelShelf
+from mlpo.inference.model_pool import ModelPool
 from mlpo.inference.runner import run_strategies
 from mlpo.inference.usage import GenerationLedger
 from mlpo.layout import MLPO_LEADER
@@ -66,9 +66,9 @@ def play(params: Params, team: Any) -> list[Transcript]:
     greedy = Sampling(temperature=0.0, max_tokens=LONGEST)
     alone = solo_leader(problem, leader_sampling=greedy, seed=params.seed)
     models = LocalModels(RuntimeConfig())
-    with closing(ModelShelf(models, {}, request_key, ledger=GenerationLedger(), max_loaded=3)) as shelf:
-        backends = {name: shelf.backend(agent.model) for name, agent in params.team.items()}
-        backends[LEADER] = shelf.backend(str(MLPO_LEADER))
+    with closing(ModelPool(models, {}, request_key, ledger=GenerationLedger(), max_loaded=3)) as model_pool:
+        backends = {name: model_pool.backend(agent.model) for name, agent in params.team.items()}
+        backends[LEADER] = model_pool.backend(str(MLPO_LEADER))
         return run_strategies([team_strategy(params, team)(problem), alone], backends)
 
 

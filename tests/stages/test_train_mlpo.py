@@ -31,7 +31,7 @@ from mlpo.models.load import load_model, save_model
 from mlpo.stages import propose, train_mlpo
 from mlpo.store import read_jsonl
 from mlpo.team.proposals import read_proposal_sets
-from mlpo.training.run_folder import Workspace
+from mlpo.training.run_folder import RunFolder
 from mlpo.training.sft import train_sft
 from mlpo.types import Completion, Demonstration, Problem, Request
 from tests.training.conftest import tiny_folder  # noqa: F401 - a fixture
@@ -63,7 +63,7 @@ def warm(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  
     leader = load_model(str(tiny_folder), device="cpu", dtype="float32")
     config = TrainSftConfig(epochs=25, batch_size=6, learning_rate=0.01)
     folder = tmp_path_factory.mktemp("warm")
-    train_sft(leader, rows, config, seed=0, runtime=RuntimeConfig(), workspace=Workspace(folder / "work"))
+    train_sft(leader, rows, config, seed=0, runtime=RuntimeConfig(), run_folder=RunFolder(folder / "work"))
     save_model(leader.model, leader.tokenizer, folder / "sft")
     return folder / "sft"
 

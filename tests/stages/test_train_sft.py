@@ -16,7 +16,7 @@ from mlpo.models.identity import weights_digest
 from mlpo.models.load import load_model
 from mlpo.stages import train_sft
 from mlpo.store import write_jsonl_atomic
-from mlpo.training.run_folder import Workspace
+from mlpo.training.run_folder import RunFolder
 from mlpo.types import Demonstration, Message
 from tests.training.conftest import tiny_folder  # noqa: F401 - a fixture
 
@@ -82,7 +82,7 @@ def test_a_stopped_run_goes_on_in_its_own_mlflow_run(
         patch.setattr(train_sft, "save_leader", killed)
         with pytest.raises(Killed):
             train_sft.run(make_params())
-    run_id = Workspace(WORK / "training" / "train_sft").run_id
+    run_id = RunFolder(WORK / "training" / "train_sft").run_id
     assert run_id is not None
     with pytest.raises(ConfigError, match=r"train_sft\.learning_rate was 5e-05 and is now 0\.001"):
         train_sft.run(make_params(learning_rate=1e-3))

@@ -21,7 +21,7 @@ from mlpo.config import Params, RuntimeConfig, ServerConfig
 from mlpo.evaluation.question import problem_of
 from mlpo.inference.backend import Backend
 from mlpo.inference.local import LocalModels
-from mlpo.inference.remote_models import ServedModels
+from mlpo.inference.remote_models import RemoteModels
 from mlpo.inference.vllm_server import PROGRAM, VllmBackend
 from mlpo.layout import MLPO_LEADER
 from mlpo.method.prompts import LEADER_SYSTEM, solo_messages
@@ -67,7 +67,7 @@ def test_vllm_serves_an_exported_leader_as_transformers_runs_it(
     monkeypatch.setenv(PROGRAM, str(program))
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     monkeypatch.setenv("VLLM_CPU_OMP_THREADS_BIND", "nobind")  # to cores that others use, it waits for minutes
-    served = ServedModels(CONFIG).open(str(exported), None)
+    served = RemoteModels(CONFIG).open(str(exported), None)
     assert isinstance(served, VllmBackend)
     processes = psutil.Process(served._process.pid).children(recursive=True)
     try:

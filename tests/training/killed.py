@@ -25,7 +25,7 @@ from mlpo.models.load import LoadedModel, load_model
 from mlpo.training.mlpo import train_mlpo
 from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.training.rollouts import Roller
-from mlpo.training.run_folder import Workspace
+from mlpo.training.run_folder import RunFolder
 from mlpo.training.sft import train_sft
 from mlpo.types import Demonstration, Message, Problem, Sampling
 
@@ -33,16 +33,16 @@ STEPS = 7
 RUNTIME = RuntimeConfig(micro_batch_tokens=256)
 
 
-def sft(leader: LoadedModel, workspace: Workspace, moment: Callable[[], None]) -> None:
+def sft(leader: LoadedModel, run_folder: RunFolder, moment: Callable[[], None]) -> None:
     rows = [
         Demonstration(f"p{n}", "sum", "solo_confirm", (Message("user", f"{n} + 1?"),), f"<answer>{n + 1}</answer>")
         for n in range(14)
     ]
     config = TrainSftConfig(epochs=1, batch_size=2, learning_rate=0.01, save_steps=2)
-    train_sft(leader, rows, config, seed=5, runtime=RUNTIME, workspace=workspace, log=lambda *_: moment())
+    train_sft(leader, rows, config, seed=5, runtime=RUNTIME, run_folder=run_folder, log=lambda *_: moment())
 
 
-def mlpo(leader: LoadedModel, workspace: Workspace, moment: Callable[[], None]) -> None:
+def mlpo(leader: LoadedModel, run_folder: RunFolder, moment: Callable[[], None]) -> None:
     def score(text: str, reason: str, problem: Problem) -> RewardParts:
         moment()
         return RewardParts(float(text[:1].isdigit() or text[:1] in "abcdef"), float(text[-1:].isalpha()))
@@ -54,7 +54,7 @@ def mlpo(leader: LoadedModel, workspace: Workspace, moment: Callable[[], None]) 
     )  # fmt: skip
     roller = Roller(4, Sampling(1.0, 1.0, 5), 5, score)
     plan = [TrainingPrompt(p) for p in problems]
-    train_mlpo(leader, plan, config, roller=roller, runtime=RUNTIME, workspace=workspace)
+    train_mlpo(leader, plan, config, roller=roller, runtime=RUNTIME, run_folder=run_folder)
 
 
 def live(kind: str, model: str, folder: Path, death: int | None) -> None:
@@ -71,22 +71,22 @@ def live(kind: str, model: str, folder: Path, death: int | None) -> None:
         if next(moments) == death:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    workspace = Workspace(folder)
-    workspace.claim({"steps": STEPS})
-    workspace.run_id = workspace.run_id or f"run of the life to die at {death}"
+    run_folder = RunFolder(folder)
+    run_folder.claim({"steps": STEPS})
+    run_folder.run_id = run_folder.run_id or f"run of the life to die at {death}"
     random.seed(death)  # a new life does not begin with the old one's random states
     torch.manual_seed(death or 0)
     leader = load_model(model, device="cpu", dtype="float32")
-    (sft if kind == "sft" else mlpo)(leader, workspace, moment)
+    (sft if kind == "sft" else mlpo)(leader, run_folder, moment)
     whole = hashlib.sha256()
     for name, weight in leader.model.named_parameters():
         whole.update(name.encode() + weight.detach().numpy().tobytes())
     result = {
         "weights": whole.hexdigest(),
-        "curve": workspace.curve.rows(),
-        "rollouts": workspace.rollouts.rows(),
+        "curve": run_folder.curve.rows(),
+        "rollouts": run_folder.rollouts.rows(),
     }
-    folder.with_suffix(".json").write_text(json.dumps({"same": result, "run_id": workspace.run_id}))
+    folder.with_suffix(".json").write_text(json.dumps({"same": result, "run_id": run_folder.run_id}))
     os._exit(0)
 
 
@@ -100,7 +100,7 @@ def main(kind: str, model: str, work: Path, seed: int) -> None:
     reached = []
     for death in deaths:
         live(kind, model, work / "killed", death)
-        reached.append(Workspace(work / "killed").checkpoint_step())
+        reached.append(RunFolder(work / "killed").checkpoint_step())
     live(kind, model, work / "killed", None)
     unbroken, killed = (json.loads((work / f"{name}.json").read_text()) for name in ("unbroken", "killed"))
     print(json.dumps({

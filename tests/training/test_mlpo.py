@@ -25,7 +25,7 @@ from mlpo.training.micro_batches import part_loss
 from mlpo.training.mlpo import MlpoTrainer, train_mlpo
 from mlpo.training.prompt_schedule import TrainingPrompt, num_planned_prompts
 from mlpo.training.rollouts import Roller, RolloutGroup, reward_totals
-from mlpo.training.run_folder import Workspace
+from mlpo.training.run_folder import RunFolder
 from mlpo.types import Problem, Sampling
 
 MakePrompts = Callable[[int], list[TrainingPrompt]]
@@ -58,7 +58,7 @@ def make_trainer(
         config,
         roller=Roller(config.group_size, sampling, 7, score),
         runtime=RuntimeConfig(micro_batch_tokens=budget),
-        workspace=Workspace(folder),
+        run_folder=RunFolder(folder),
         on_step=lambda metrics: None,
         **options,
     )
@@ -205,23 +205,23 @@ def test_adapters_have_trls_loss_and_gradients_too(
 def run(
     leader: LoadedModel, prompts: list[TrainingPrompt], folder: Path, *, reward: Any = score, log: Any = None,
     refresh: Any = None, **changes: Any,
-) -> Workspace:  # fmt: skip
+) -> RunFolder:  # fmt: skip
     config = configured(**{"learning_rate": 0.001} | changes)
-    workspace = Workspace(folder / "run")
+    run_folder = RunFolder(folder / "run")
     sampling = Sampling(config.temperature, 1.0, config.max_completion_tokens)
     train_mlpo(
         leader, prompts, config, roller=Roller(config.group_size, sampling, 7, reward, refresh),
-        runtime=RuntimeConfig(micro_batch_tokens=1024), workspace=workspace, log=log or (lambda metrics, step: None),
+        runtime=RuntimeConfig(micro_batch_tokens=1024), run_folder=run_folder, log=log or (lambda metrics, step: None),
     )  # fmt: skip
-    return workspace
+    return run_folder
 
 
 def test_a_run_tells_what_it_did_and_repeats_itself(
     tiny: LoadedModel, tiny_folder: Path, make_prompts: MakePrompts, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     logged: dict[int, Any] = {}
-    workspace = run(tiny, make_prompts(8), tmp_path / "a", log=lambda metrics, step: logged.update({step: metrics}))
-    curve, rollouts = workspace.curve.rows(), workspace.rollouts.rows()
+    run_folder = run(tiny, make_prompts(8), tmp_path / "a", log=lambda metrics, step: logged.update({step: metrics}))
+    curve, rollouts = run_folder.curve.rows(), run_folder.rollouts.rows()
     assert [row["step"] for row in curve] == [1, 2] == list(logged)
     assert len(rollouts) == 2 * 4 * 4
     assert {row["tuple"] for row in rollouts} == {"geo:0 number:0 word:0", "solo"}
@@ -260,17 +260,17 @@ def test_after_its_rise_the_rate_stays_or_falls(
 
 
 def test_two_updates_share_one_batch_of_rollouts(tiny: LoadedModel, make_prompts: MakePrompts, tmp_path: Path) -> None:
-    workspace = run(tiny, make_prompts(8), tmp_path, steps=3, updates_per_batch=2)
-    assert [row["step"] for row in workspace.rollouts.rows()[::16]] == [1, 3]
-    assert [row["step"] for row in workspace.curve.rows()] == [1, 2, 3]
+    run_folder = run(tiny, make_prompts(8), tmp_path, steps=3, updates_per_batch=2)
+    assert [row["step"] for row in run_folder.rollouts.rows()[::16]] == [1, 3]
+    assert [row["step"] for row in run_folder.curve.rows()] == [1, 2, 3]
 
 
 def test_a_batch_without_signal_changes_nothing(tiny: LoadedModel, make_prompts: MakePrompts, tmp_path: Path) -> None:
     before = [p.clone() for p in tiny.model.parameters()]
-    workspace = run(tiny, make_prompts(8), tmp_path, reward=lambda text, reason, problem: RewardParts(1.0, 1.0))
+    run_folder = run(tiny, make_prompts(8), tmp_path, reward=lambda text, reason, problem: RewardParts(1.0, 1.0))
     assert all(torch.equal(a, b) for a, b in zip(before, tiny.model.parameters(), strict=True))
-    assert [row["zero_signal_share"] for row in workspace.curve.rows()] == [1.0, 1.0]
-    assert "entropy" not in workspace.curve.rows()[0]
+    assert [row["zero_signal_share"] for row in run_folder.curve.rows()] == [1.0, 1.0]
+    assert "entropy" not in run_folder.curve.rows()[0]
 
 
 def test_a_reward_that_raises_is_left_out_and_counted(
@@ -283,11 +283,11 @@ def test_a_reward_that_raises_is_left_out_and_counted(
             raise ZeroDivisionError("grader")
         return score(text, reason, problem)
 
-    workspace = run(tiny, make_prompts(4), tmp_path, reward=sometimes, steps=1, max_reward_errors=0.2)
-    missing = [row for row in workspace.rollouts.rows() if row["reward"] is None]
+    run_folder = run(tiny, make_prompts(4), tmp_path, reward=sometimes, steps=1, max_reward_errors=0.2)
+    missing = [row for row in run_folder.rollouts.rows() if row["reward"] is None]
     assert len(missing) == 2
     assert {row["advantage"] for row in missing} == {0.0}
-    (curve,) = workspace.curve.rows()
+    (curve,) = run_folder.curve.rows()
     assert curve["reward_error_rate"] == pytest.approx(2 / 16)
     assert all(math.isfinite(value) for value in curve.values())
 
@@ -319,12 +319,12 @@ def test_adapters_are_merged_and_the_reference_has_none_of_what_they_learn(
 ) -> None:
     before = {name: p.clone() for name, p in tiny.model.named_parameters()}
     lora = LoraConfig(rank=2, target_modules=("v_proj",))
-    workspace = run(tiny, make_prompts(12), tmp_path, lora=lora, beta=0.1, learning_rate=0.05, steps=3)
+    run_folder = run(tiny, make_prompts(12), tmp_path, lora=lora, beta=0.1, learning_rate=0.05, steps=3)
     after = dict(tiny.model.named_parameters())
     assert {name for name, p in after.items() if not torch.equal(p, before[name])} == {
         f"model.layers.{layer}.self_attn.v_proj.weight" for layer in (0, 1)
     }
-    first, *_, last = workspace.curve.rows()
+    first, *_, last = run_folder.curve.rows()
     assert first["kl"] == pytest.approx(0, abs=1e-6)
     assert last["kl"] > 1e-4
 

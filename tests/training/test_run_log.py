@@ -12,7 +12,7 @@ from mlpo.method.rewards import RewardParts
 from mlpo.models.generate import Drawn
 from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.training.rollouts import RolloutGroup
-from mlpo.training.run_log import MLPO_COLUMNS, Journal, curve_row, rollout_rows, write_curve, write_rollouts
+from mlpo.training.run_log import MLPO_COLUMNS, RunLog, curve_row, rollout_rows, write_curve, write_rollouts
 from mlpo.types import Completion, Problem
 
 PROBLEM = Problem("p1", "basics", "capital", "Capital of Peru?", "Lima", "word")
@@ -35,7 +35,7 @@ def rows() -> list[dict[str, object]]:
 
 
 def test_a_journal_is_cut_back_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = Journal(tmp_path / "curve.jsonl")
+    journal = RunLog(tmp_path / "curve.jsonl")
     journal.rewind(0)  # nothing there yet
     journal.append({"step": step} for step in (1, 2, 3))
     with (tmp_path / "curve.jsonl").open("a") as file:

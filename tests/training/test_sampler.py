@@ -25,7 +25,7 @@ from mlpo.training.micro_batches import make_parts, part_loss
 from mlpo.training.mlpo import train_mlpo
 from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.training.rollouts import Roller, reward_totals
-from mlpo.training.run_folder import Workspace
+from mlpo.training.run_folder import RunFolder
 from mlpo.training.vllm_sampler import why_not_vllm
 from mlpo.training.weights import WholeWeights
 from mlpo.types import Problem, Sampling
@@ -131,9 +131,9 @@ def test_a_run_logs_the_differences_mean_and_maximum(
     logged: dict[int, Any] = {}
     train_mlpo(
         tiny, make_prompts(4), config, roller=Roller(4, SAMPLING, 7, score), runtime=RuntimeConfig(),
-        workspace=Workspace(tmp_path), log=lambda metrics, step: logged.update({step: metrics}), ranks=ALONE,
+        run_folder=RunFolder(tmp_path), log=lambda metrics, step: logged.update({step: metrics}), ranks=ALONE,
     )  # fmt: skip
-    curve = Workspace(tmp_path).curve.rows()
+    curve = RunFolder(tmp_path).curve.rows()
     assert [row["rollout_logprob_difference_max"] for row in curve] == pytest.approx([0.5] * 4, abs=1e-4)
     # one token of a batch is off by 0.25 more than the others
     assert all(0.25 < row["rollout_logprob_difference"] <= 0.25 + 0.25 / 8 for row in curve)

@@ -14,7 +14,7 @@ from torch import Tensor
 from mlpo.config import ConfigError, LoraConfig, RuntimeConfig, TrainSftConfig
 from mlpo.models.chat_template import render
 from mlpo.models.load import LoadedModel, load_model
-from mlpo.training.run_folder import Workspace
+from mlpo.training.run_folder import RunFolder
 from mlpo.training.sft import WarmStartTrainer, epochs_in_order, length_sorted_parts, train_sft
 from mlpo.training.sft_examples import IGNORED, encode_demonstration
 from mlpo.types import Demonstration, Message
@@ -34,15 +34,15 @@ LORA = LoraConfig(rank=2, alpha=8, target_modules=("q_proj", "down_proj"))
 def train(
     leader: LoadedModel, folder: Path, *, budget: int = 4096, demonstrations: Any = None, log: Any = None,
     **changes: Any,
-) -> Workspace:  # fmt: skip
+) -> RunFolder:  # fmt: skip
     config = TrainSftConfig(**{"epochs": 2, "batch_size": 4, "learning_rate": 0.01, "warmup_steps": 1} | changes)
-    workspace = Workspace(folder)
+    run_folder = RunFolder(folder)
     rows = DEMONSTRATIONS if demonstrations is None else demonstrations
     train_sft(
-        leader, rows, config, seed=3, runtime=RuntimeConfig(micro_batch_tokens=budget), workspace=workspace,
+        leader, rows, config, seed=3, runtime=RuntimeConfig(micro_batch_tokens=budget), run_folder=run_folder,
         log=log or (lambda metrics, step: None),
     )  # fmt: skip
-    return workspace
+    return run_folder
 
 
 def test_only_the_completion_and_its_end_are_learned(tiny: LoadedModel) -> None:
@@ -131,7 +131,7 @@ def test_loss_and_gradients_are_the_mean_over_completion_tokens(
     order = [encode_demonstration(tiny.tokenizer, d) for d in DEMONSTRATIONS]
     config = TrainSftConfig(batch_size=4, learning_rate=0.01, **trained)
     trainer = Checked(
-        tiny, order, config, seed=0, runtime=RuntimeConfig(micro_batch_tokens=budget), workspace=Workspace(tmp_path),
+        tiny, order, config, seed=0, runtime=RuntimeConfig(micro_batch_tokens=budget), run_folder=RunFolder(tmp_path),
         on_step=lambda metrics: None,
     )  # fmt: skip
     trainer.train()
@@ -166,8 +166,8 @@ def test_frozen_layers_stay_as_they_were(tiny: LoadedModel, tmp_path: Path) -> N
 
 def test_adapters_alone_are_trained_and_merged_into_the_layers_named(tiny: LoadedModel, tmp_path: Path) -> None:
     before = {name: p.clone() for name, p in tiny.model.named_parameters()}
-    workspace = train(tiny, tmp_path, lora=LORA, save_steps=2)
-    checkpoint = workspace.checkpoint()
+    run_folder = train(tiny, tmp_path, lora=LORA, save_steps=2)
+    checkpoint = run_folder.checkpoint()
     assert checkpoint is not None
     kept = load_file(checkpoint / "trainable.safetensors")
     # A and B of 2 layers in each of 2 blocks

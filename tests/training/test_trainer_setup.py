@@ -16,7 +16,7 @@ from mlpo.models.load import LoadedModel
 from mlpo.training.mlpo import MlpoTrainer
 from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.training.rollouts import Roller
-from mlpo.training.run_folder import Workspace
+from mlpo.training.run_folder import RunFolder
 from mlpo.training.sft import WarmStartTrainer
 from mlpo.training.sft_examples import encode_demonstration
 from mlpo.training.trainer_setup import settle_device
@@ -44,14 +44,14 @@ def test_both_trainers_take_one_of_several_gpus(
     roller = Roller(2, Sampling(1.0, 1.0, 4), 7, lambda text, reason, problem: RewardParts(0.0, 0.0))
     shared: dict[str, Any] = {"runtime": RuntimeConfig(), "on_step": lambda metrics: None}
     trainer = MlpoTrainer(
-        tiny, make_prompts(2), config, roller=roller, workspace=Workspace(tmp_path / "mlpo"), **shared
+        tiny, make_prompts(2), config, roller=roller, run_folder=RunFolder(tmp_path / "mlpo"), **shared
     )
     assert (trainer.args.n_gpu, trainer.args.train_batch_size) == (1, 4)
     assert trainer.args.max_grad_norm == config.max_grad_norm == 0.25
     shown = Demonstration("p", "sum", "solo_confirm", (Message("user", "1 + 1?"),), "<answer>2</answer>")
     order = [encode_demonstration(tiny.tokenizer, shown)]
     warm = WarmStartTrainer(
-        tiny, order, TrainSftConfig(batch_size=4), seed=1, workspace=Workspace(tmp_path / "sft"), **shared
+        tiny, order, TrainSftConfig(batch_size=4), seed=1, run_folder=RunFolder(tmp_path / "sft"), **shared
     )
     assert (warm.args.n_gpu, warm.args.train_batch_size) == (1, 4)
 

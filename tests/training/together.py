@@ -28,7 +28,7 @@ from mlpo.training.distributed import LostProcessError, Ranks, join_ranks
 from mlpo.training.mlpo import train_mlpo
 from mlpo.training.prompt_schedule import TrainingPrompt
 from mlpo.training.rollouts import Roller
-from mlpo.training.run_folder import Workspace
+from mlpo.training.run_folder import RunFolder
 from mlpo.training.run_log import Log, log_nothing
 from mlpo.training.sft import train_sft
 from mlpo.types import Completion, Demonstration, Message, Problem, Sampling
@@ -37,7 +37,7 @@ RUNTIME = RuntimeConfig(micro_batch_tokens=256)
 SHARDED = RUNTIME.model_copy(update={"shard": True})
 SEVEN = [Problem(f"p{n}", "basics", "sum", f"{n} + 1?", str(n + 1), "integer") for n in range(7)]
 LOST = 75
-Train = Callable[[LoadedModel, Workspace, RuntimeConfig, Ranks, Log], None]
+Train = Callable[[LoadedModel, RunFolder, RuntimeConfig, Ranks, Log], None]
 
 
 def score(text: str, reason: str, problem: Problem) -> RewardParts:
@@ -53,18 +53,18 @@ def ask_again(prompts: Sequence[TrainingPrompt], drafts: Sequence[str]) -> list[
     return [replace(p, proposals=(one,)) for p, one in zip(prompts, said, strict=True)]
 
 
-def sft(leader: LoadedModel, workspace: Workspace, runtime: RuntimeConfig, ranks: Ranks, log: Log) -> None:
+def sft(leader: LoadedModel, run_folder: RunFolder, runtime: RuntimeConfig, ranks: Ranks, log: Log) -> None:
     """Seven rows in threes: shares of two and one, and at last of one and none."""
     rows = [
         Demonstration(p.id, "sum", "solo_confirm", (Message("user", p.question),), f"<answer>{p.target}</answer>")
         for p in SEVEN
     ]
     config = TrainSftConfig(epochs=1, batch_size=3, learning_rate=0.01, max_grad_norm=0.5)
-    train_sft(leader, rows, config, seed=5, runtime=runtime, workspace=workspace, log=log, ranks=ranks)
+    train_sft(leader, rows, config, seed=5, runtime=runtime, run_folder=run_folder, log=log, ranks=ranks)
 
 
 def mlpo(
-    leader: LoadedModel, workspace: Workspace, runtime: RuntimeConfig, ranks: Ranks, log: Log, **changes: object
+    leader: LoadedModel, run_folder: RunFolder, runtime: RuntimeConfig, ranks: Ranks, log: Log, **changes: object
 ) -> None:
     """Three prompts a step, so shares of two and one; of step 1 the second process has the hopeless problem alone."""
     config = TrainMlpoConfig.model_validate({
@@ -78,19 +78,19 @@ def mlpo(
     ]
     roller = Roller(4, Sampling(1.0, 1.0, 5), 5, score, ask_again if ranks.is_main else None)
     train_mlpo(
-        leader, plan, config, roller=roller, runtime=runtime, workspace=workspace, log=log, ranks=ranks,
+        leader, plan, config, roller=roller, runtime=runtime, run_folder=run_folder, log=log, ranks=ranks,
     )  # fmt: skip
 
 
-def lora(leader: LoadedModel, workspace: Workspace, runtime: RuntimeConfig, ranks: Ranks, log: Log) -> None:
+def lora(leader: LoadedModel, run_folder: RunFolder, runtime: RuntimeConfig, ranks: Ranks, log: Log) -> None:
     """Adapters, and two updates on a batch."""
     adapters = {"lora": LoraConfig(rank=2), "updates_per_batch": 2, "learning_rate": 0.02, "max_kl": 1000.0}
-    mlpo(leader, workspace, runtime, ranks, log, **adapters)
+    mlpo(leader, run_folder, runtime, ranks, log, **adapters)
 
 
-def last_layer(leader: LoadedModel, workspace: Workspace, runtime: RuntimeConfig, ranks: Ranks, log: Log) -> None:
+def last_layer(leader: LoadedModel, run_folder: RunFolder, runtime: RuntimeConfig, ranks: Ranks, log: Log) -> None:
     """One layer of two, in parts of one group each, so that the second process has fewer."""
-    mlpo(leader, workspace, runtime.model_copy(update={"micro_batch_tokens": 150}), ranks, log, trainable_layers=1)
+    mlpo(leader, run_folder, runtime.model_copy(update={"micro_batch_tokens": 150}), ranks, log, trainable_layers=1)
 
 
 def stop_at(step: int) -> Log:
@@ -145,12 +145,12 @@ def live(name: str, train: Train, model: str, work: Path, log: Log, runtime: Run
     code, held = 1, Held()
     try:
         torch.manual_seed(int(os.environ["RANK"]))
-        workspace, ranks = Workspace(work / name), join_ranks("cpu")
+        run_folder, ranks = RunFolder(work / name), join_ranks("cpu")
         leader = load_model(model, device="cpu", dtype="float32")
-        train(leader, workspace, runtime, ranks, log)
+        train(leader, run_folder, runtime, ranks, log)
         result = {
-            "weights": dict(leader.model.named_parameters()), "curve": workspace.curve.rows(),
-            "rollouts": workspace.rollouts.rows(), "held": held.bytes,
+            "weights": dict(leader.model.named_parameters()), "curve": run_folder.curve.rows(),
+            "rollouts": run_folder.rollouts.rows(), "held": held.bytes,
         }  # fmt: skip
         torch.save(result, work / f"{name}{'' if ranks.is_main else '-second'}.pt")
         code = 0
