@@ -24,6 +24,7 @@ from prefect.states import Completed, Failed
 from flows import remote
 from flows.process import Ended, run_kept
 from mlpo.exit_codes import TRANSIENT, USER_MISTAKE
+from mlpo.progress_lines import read_progress
 
 RETRY_SECONDS = [5.0, 30.0, 120.0]
 LAST_LINES = 20
@@ -32,8 +33,6 @@ UP_TO_DATE = "up to date"
 QUIET_SECONDS = 300.0
 """Pause after a bar that could not be drawn. Prefect's client asks a dead server for a minute; the stage goes on."""
 
-_PROGRESS = re.compile(r".+: (\d+) of (\d+) ")
-"""How a stage says how far it is; see mlpo/stages/progress.py."""
 _NOTHING_TO_DO = ("didn't change, skipping", "is cached - skipping run")
 _DVC_SAYS = re.compile(r"ERROR: |WARNING: |Running stage |> ")
 _DVC_ADVISES = re.compile(
@@ -70,8 +69,8 @@ class Share:
 
     def show(self, line: str) -> str:
         """Move the bar if this line of the stage says how far it is; what `move` says."""
-        said = _PROGRESS.match(line)
-        return self.move(int(said[1]) / max(int(said[2]), 1), line) if said else ""
+        reached = read_progress(line)
+        return self.move(reached.share, line) if reached else ""
 
     def move(self, done: float, description: str) -> str:
         """Draw the bar at this fraction of the stage. Where that fails: why, the first time, and else an empty text."""

@@ -19,6 +19,8 @@ BOOKKEEPING: Mapping[str, str] = {
     "mlpo.fingerprint": "what is stale is no part of a result",
     "mlpo.stages.timings": "it measures seconds",
     "mlpo.stages.progress": "it shows how far a stage is",
+    "mlpo.training.progress": "it shows how far a training is",
+    "mlpo.progress_lines": "it says how far a stage is",
     "mlpo.inference.usage": "it counts tokens and seconds of what was asked",
     "mlpo.inference.ray_backend": "where a request is computed; Ray's workers run the same backend",
     "mlpo.processes.process_group": "it ends processes",

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from mlpo.progress_lines import Reached
+
 LINE_SECONDS = 10.0
 """Seconds between two lines of a log."""
 
@@ -59,7 +61,7 @@ def _lines(title: str, total: int, unit: str, clock: Callable[[], float]) -> Cal
         if finished < total and now - said < LINE_SECONDS:
             return
         said = now
-        line = f"{title}: {finished} of {total} {unit}"
+        line = str(Reached(title, finished, total, unit))
         if finished > total * FORETOLD_SHARE:
             rate = finished / max(now - started, 1e-9)
             line += f", {rate:.1f}/s, {timedelta(seconds=round(max(total - finished, 0) / rate))} left"

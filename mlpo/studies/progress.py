@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from mlpo.progress_lines import read_progress
 from mlpo.studies.plan import Step, StepId
 
 LINE_SECONDS = 60.0
 """Seconds between two lines while nothing starts or ends."""
 FORETOLD_SHARE = 0.05
 """From this share of the work on, what was done says how long the rest takes; before, the estimate does."""
-
-_PROGRESS = re.compile(r"(([^:]+): (?:step )?(\d+)(?: of |/)(\d+)(?: \w+)?)")
-"""How a stage says how far it is: mlpo/stages/progress.py and mlpo/training/progress.py."""
 
 
 class StudyProgress:
@@ -46,11 +43,11 @@ class StudyProgress:
 
     def hear(self, step: StepId, line: str) -> None:
         """A step says something."""
-        if said := _PROGRESS.match(line):
-            self._pictures[step] = said[1].strip()
+        if reached := read_progress(line):
+            self._pictures[step] = str(reached)
             stages = self._steps[step].stages
-            before = stages.index(said[2]) if said[2] in stages else 0
-            self._shares[step] = (before + int(said[3]) / max(int(said[4]), 1)) / len(stages)
+            before = stages.index(reached.title) if reached.title in stages else 0
+            self._shares[step] = (before + reached.share) / len(stages)
 
     def end(self, step: Step, reason: str) -> None:
         """A step ends, well if there is no reason."""

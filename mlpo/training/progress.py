@@ -8,6 +8,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from mlpo.progress_lines import Reached
+
 LINE_SECONDS = 10.0
 """In a log, at most one line in so many seconds, besides the first and the last."""
 
@@ -56,7 +58,7 @@ class Meter:
         self._said = now
         each = (now - self._began) / max(1, done - self._start)
         left = _clock(each * (self._total - done))
-        self.say(f"{self._title}: step {done}/{self._total}  {text}  {each:.1f} s a step, {left} left")
+        self.say(f"{Reached(self._title, done, self._total, 'steps')}  {text}  {each:.1f} s a step, {left} left")
 
 
 def _clock(seconds: float) -> str:

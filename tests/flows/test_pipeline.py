@@ -86,6 +86,23 @@ def test_a_progress_bar_that_somebody_deletes_ends_no_stage(prefect: Prefect, ma
     eventually(lambda: [line for line in prefect.log(run_id) if "can't be drawn" in line and "404" in line])
 
 
+TRAINS = "from mlpo.training.progress import Meter; Meter('train_mlpo', 4).step(1, 'reward 0.5')"
+
+
+@pytest.mark.slow
+def test_the_bar_moves_with_the_steps_that_a_training_prints(prefect: Prefect, make_checkout: MakeCheckout) -> None:
+    waits = "until test -e go; do sleep 0.1; done"
+    checkout = make_checkout(cmd=f'{sys.executable} -c "{TRAINS}"; {waits}; {KEEPS_SEED}')
+    prefect.deploy(checkout, "prepare")
+    run_id = prefect.start("prepare")
+    try:
+        # a quarter of the one stage that this run has
+        eventually(lambda: [bar for bar in artifacts(prefect, run_id, "pipeline") if float(bar["data"]) == 25.0])
+    finally:
+        (checkout / "go").touch()
+    assert prefect.end(run_id)[0] == "COMPLETED"
+
+
 def artifacts(prefect: Prefect, run_id: str, key: str) -> list[dict[str, Any]]:
     wanted = {"flow_run_id": {"any_": [run_id]}, "key": {"any_": [key]}}
     found: list[dict[str, Any]] = prefect.post("/artifacts/filter", artifacts=wanted)

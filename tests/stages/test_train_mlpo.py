@@ -116,7 +116,7 @@ def test_two_processes_that_share_the_weights_out_leave_what_one_leaves(make_par
     command = [sys.executable, "-m", "mlpo.cli", "train_mlpo"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("train_mlpo: step 3/3") == 1
+    assert done.stdout.count("train_mlpo: 3 of 3 steps") == 1
     together = results()
     for one, other in zip(alone[0], together[0], strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)

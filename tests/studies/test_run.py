@@ -218,14 +218,14 @@ def test_progress_foretells_by_the_estimate_and_then_by_what_was_done() -> None:
     assert progress.seconds_left == 200
     progress.start(steps[0])
     now[0] = 100.0
-    progress.hear(steps[0].id, "train_sft: step 5/10  loss 0.299  token accuracy 0.93  36.7 s a step, 3:03 left")
+    progress.hear(steps[0].id, "train_sft: 5 of 10 steps  loss 0.299  token accuracy 0.93  36.7 s a step, 3:03 left")
     progress.show()  # half of a step of two took 100 s, so three halves are left
     progress.end(steps[0], "")
     progress.start(steps[1])
     progress.end(steps[1], "no memory")
     assert said == [
         "[0/2] base-seed0: train_sft starts",
-        "[0/2] base-seed0 train_sft: step 5/10, about 0:05:00 left",
+        "[0/2] base-seed0 train_sft: 5 of 10 steps, about 0:05:00 left",
         "[1/2] base-seed0: train_sft done in 0:01:40, about 0:01:40 left",
         "[1/2] base-seed0: evaluate starts",
         "[2/2] base-seed0: evaluate FAILED after 0:00:00: no memory",

@@ -75,7 +75,7 @@ def test_weights_gradients_and_moments_are_shared_out_by_halves(runs: Runs, trai
 
 @pytest.mark.slow
 def test_one_process_speaks_and_writes(runs: Runs) -> None:
-    assert len([line for line in runs.lines if line.startswith("train_mlpo: step 4/4")]) == 12
+    assert len([line for line in runs.lines if line.startswith("train_mlpo: 4 of 4 steps")]) == 12
     assert [row["problem"] for row in runs("mlpo-2")["rollouts"][::4]] == [f"p{i % 7}" for i in range(12)]
 
 

@@ -231,7 +231,7 @@ def test_a_run_tells_what_it_did_and_repeats_itself(
     assert {"rollout_tokens_per_second", "update_tokens_per_second", "peak_memory_mib"} <= set(logged[1])
     assert not [name for name in curve[0] if name.endswith(("seconds", "second", "mib"))]
     printed = capfd.readouterr()
-    assert "train_mlpo: step 2/2" in printed.out
+    assert "train_mlpo: 2 of 2 steps" in printed.out
     assert not printed.err
     again = load_model(str(tiny_folder), device="cpu", dtype="float32")
     second = run(again, make_prompts(8), tmp_path / "b")

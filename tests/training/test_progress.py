@@ -21,7 +21,7 @@ def shown(*, terminal: bool, start: int = 0) -> str:
 
 def test_a_log_gets_the_first_and_the_last_step_with_the_time_left() -> None:
     lines = shown(terminal=False).splitlines()
-    assert [line.split("  ")[0] for line in lines[:2]] == ["train_mlpo: step 1/5", "train_mlpo: step 5/5"]
+    assert [line.split("  ")[0] for line in lines[:2]] == ["train_mlpo: 1 of 5 steps", "train_mlpo: 5 of 5 steps"]
     assert lines[1].endswith("0:00 left")
     assert "reward 0.5" in lines[1]
     assert lines[2] == "warning: mind the gap"

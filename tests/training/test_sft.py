@@ -148,7 +148,7 @@ def test_training_learns_writes_its_curve_and_repeats_itself(
     assert [row["learning_rate"] for row in rows] == pytest.approx([0.005, 0.01, 0.0075, 0.005, 0.0025])
     assert set(rows[0]) == {"step", "loss", "token_accuracy", "entropy", "grad_norm", "learning_rate"}
     printed = capsys.readouterr()
-    assert "train_sft: step 5/5" in printed.out
+    assert "train_sft: 5 of 5 steps" in printed.out
     assert "Trainer" not in printed.out + printed.err
     again = load_model(str(tiny_folder), device="cpu", dtype="float32")
     assert train(again, tmp_path / "b").curve.rows() == rows
