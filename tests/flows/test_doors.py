@@ -43,6 +43,22 @@ def test_the_flow_dvc_and_the_command_line_leave_the_same_bytes(prefect: Prefect
     assert "0 of 1 stages ran" in run(*flow, cwd=by_dvc, env=env, timeout=400)
 
 
+def test_a_flow_sees_edited_code_and_no_comment(prefect: Prefect, make_checkout: MakeCheckout) -> None:
+    checkout = make_checkout()
+    env = prefect.env | {"PYTHONPATH": str(checkout)}  # its own code, not the installed one
+    flow = (sys.executable, "-m", "flows.pipeline", '{"stages": ["prepare"]}')
+    code = checkout / "mlpo/method/splits.py"
+    ran = []
+    for edited in (
+        code.read_text(),
+        code.read_text() + "# a comment\n",
+        code.read_text() + "NEW = 1\n",
+    ):
+        code.write_text(edited)
+        ran.append("1 of 1 stages ran" in run(*flow, cwd=checkout, env=env, timeout=400))
+    assert ran == [True, False, True]
+
+
 def slowness() -> float:
     """How many times slower than an idle machine this one computes now; at least 1."""
     started = time.monotonic()
