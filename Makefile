@@ -1,6 +1,6 @@
 # make run [SEED=n]   the whole pipeline; with a seed, in a worktree of its own
 # make test [ALL=1]   fast tests, or all      make lint      style, types, import rings
-#     [JOBS=4]        in as many processes; the slow ones start servers, so give each a core
+#     [JOBS=4]        in as many processes, else one a core: the slow ones start servers
 # make vllm           a vLLM for CPUs, 2 GB: from then on `make test ALL=1` asks it, too
 # make prefect        Prefect's UI            make worker    deployments, and the worker that runs them (gpu-worker: pool gpu)
 # make deploy         the deployments of both pools; POOL=local or POOL=gpu for those of one
@@ -21,7 +21,7 @@ BENCH ?=
 QUESTION ?= capital of Mali
 RIVALS ?=
 POOL ?= local gpu
-JOBS ?= 1
+JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_NUM_THREADS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
