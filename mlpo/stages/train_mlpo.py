@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from mlpo.agents.shelf import Models, ModelShelf
 from mlpo.config import ConfigError, Params, effective
-from mlpo.grading import is_equivalent
+from mlpo.grading import decided, is_equivalent
 from mlpo.layout import (
     MLPO_CURVE,
     MLPO_LEADER,
@@ -228,7 +228,7 @@ def _roller(params: Params, shelf: ModelShelf | None) -> Roller:
         group_size=config.group_size,
         sampling=Sampling(config.temperature, 1.0, config.max_completion_tokens),
         seed=params.seed,
-        score=partial(leader_reward, equivalent=is_equivalent),
+        score=partial(leader_reward, equivalent=decided),
         refresh=refresh,
     )
 
