@@ -95,7 +95,7 @@ class EquivalenceWorker:
             if not connection.poll(SILENT_SECONDS):
                 raise GradingError(f"no word in {SILENT_SECONDS:.0f} s about {answer!r} and {target!r}: a stopped worker?")
             equal = bool(connection.recv())
-        except EOFError:
+        except (EOFError, ConnectionError):
             if self._process and self._process.wait() == -signal.SIGPROF:
                 self.num_timeouts += 1
                 raise ComparisonTimeoutError(

@@ -33,7 +33,7 @@ class Formula(NamedTuple):
 
 FUNCTIONS = frozenset(
     "sin cos tan cot sec csc sinh cosh tanh arcsin arccos arctan asin acos atan ln log lg exp abs floor ceil sqrt cbrt "
-    "max min gcd lcm sgn sign".split()
+    "max min gcd lcm sgn sign Abs".split()
 )
 GREEK = frozenset(
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau upsilon "
@@ -117,7 +117,7 @@ def _plain(text: str) -> str:
 
 def _is_symbols(words: str) -> bool:
     """May it be a product of symbols or the name of something: x, xy, ab c, pi?"""
-    return all(w in FUNCTIONS | GREEK | {"pi", "inf", "infinity", "oo"} or len(_letters(w)) > 0 for w in words.split())
+    return all(w in FUNCTIONS | GREEK | {"pi", "inf", "infinity", "oo"} or len(_letters(w)) > 0 for w in re.split(r"[ '.-]+", words) if w)
 
 
 def _letters(run: str) -> list[str]:
@@ -544,7 +544,7 @@ class _Reader:
             inside = (*inside, base)
         if power == Formula("minus", (Formula("number", name="1", value=Fraction(1)),)) and name in INVERSES:
             return Formula("call", inside, INVERSES[name])
-        found = Formula("call", inside, {"asin": "arcsin", "acos": "arccos", "atan": "arctan"}.get(name, name))
+        found = Formula("call", inside, {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "Abs": "abs"}.get(name, name))
         return Formula("power", (found, power)) if power else found
 
     def bracketed_items(self, opened: str) -> tuple[Formula, ...]:

@@ -67,6 +67,8 @@ _OPTIONAL_SPACE = re.compile(
 )
 """Not that of 4 4/9, nor that of 100, 200, which are no thousands."""
 _STATED = re.compile(r"\b(?:is|are|equals)\s++(?=\S)", re.IGNORECASE)
+_DOTS = re.compile(r"(?<=[,:+;])\s*+(?:\.{3}|…)")
+"""Those of a sequence; "5..." ends a sentence."""
 _PERCENT = re.compile(r"(?<=[0-9}])\s*+percent\b", re.IGNORECASE)
 _SOLVED = re.compile(r"\s*+,?\s*+([a-zA-Z])\s*+(?:[=<>≤≥]|\\(?:le|leq|ge|geq|lt|gt|in)(?![a-zA-Z]))")
 _SHORT_FRACTION = re.compile(r"\\frac\s*+(?:\{\s*+([0-9]++)\s*+\}|([0-9]))\s*+(?:\{\s*+([0-9]++)\s*+\}|([0-9]))")
@@ -76,8 +78,8 @@ _COMPUTED_FROM = re.compile(
     r"(?:\\(?!frac|text|boxed|circ|approx|le\b|ge\b)[a-zA-Z]+|√|(?<![a-zA-Z])(?:sqrt|log|ln|exp|sin|cos|tan))\s*+[\[({|]?\s*+[-+]?\Z"
 )
 _COMPUTED_WITH = re.compile(
-    r"\s*+[)\]}]?\s*+(?:\\(?:sqrt|pi|log|ln|exp|sin|cos|tan|infty|mod|bmod|pmod|binom|e|i|theta|overline)(?![a-zA-Z])"
-    r"|[√π∞]|!(?=\s*+[-+*/^=)\]}]|[0-9])|(?:sqrt|pi|mod)(?![a-zA-Z]))"
+    r"\((?=\s*+[-+]?[0-9])|\s*+[)\]}]?\s*+(?:\\(?:sqrt|pi|log|ln|exp|sin|cos|tan|infty|mod|bmod|pmod|binom|e|i|theta|overline|[lc]?dots)(?![a-zA-Z])"
+    r"|[√π∞!]|%\s*+[a-zA-Z0-9(](?![a-zA-Z])|(?:sqrt|pi|mod|squared|cubed|factorial|choose|or (?:more|less|fewer))(?![a-zA-Z]))"
 )
 """A number between these is a part of something: 4\\sqrt{4} and 3 \\mod 7 are not 4 and 3."""
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
@@ -94,7 +96,10 @@ _LETTERS = "ABCDEFGHIJ"
 """Read where the options are not known."""
 _LONE_LETTER = re.compile(r"[\s(\[*]*(?:(?:option|choice|answer)\s*[:(]*\s*)?([A-Za-z])[\s)\].:*]*")
 _LED_LETTER = re.compile(r"[\s(\[*]*([A-Z])[)\].:*]+\s*(.+)", re.DOTALL)
-_ANY_LETTER = re.compile(r"\(([A-Za-z])\)|(?<![\w'’])([B-HJ-Z]|[AI](?!\s+(?!or\b|and\b)[a-z]))(?![\w'’])")
+_ANY_LETTER = re.compile(
+    r"\(([A-Za-z])\)|(?<![\w'’])("
+    r"[B-HJ-Z]|I(?!\s+(?!or\b|and\b)[a-z])|A(?!\s+(?!(?:or|and|is|was|because|since|as|cannot)\b)[a-z]))(?![\w'’])"
+)
 """(b), or a capital that stands alone; "A cat" and "I think" hold none."""
 _NOT_LETTER = re.compile(
     r"(?i:\b(?:(?:can)?not|never)|n['’]t)\s++(?i:(?:be|the|answer|option|choice)\s++)*+[*\"]*+"
@@ -211,7 +216,7 @@ def _expression(text: str) -> str | None:
         text = text[stated[-1].end() :]
     if _OR.search(text):
         text = _solutions(text)
-    text = _PERCENT.sub("%", text.strip(" .,;:"))
+    text = _PERCENT.sub("%", _DOTS.sub(r"\\ldots ", text).strip(" .,;:"))
     if (value := number_of(_plain_fractions(text))) is not None:  # 4 4/9, before its space goes
         return _written(value)
     text = _IMPLICIT_TIMES.sub(lambda m: f"{m[1]} " if m[1] else "", " ".join(text.split()))

@@ -39,7 +39,10 @@ _OPEN_BOX = re.compile(r"\\boxed\s*\{")
 _OPEN_DISPLAY = re.compile(r"(?<!\\)\\\[|\$\$")
 _MATHS = re.compile(r"[0-9$=\\]")
 _STATED_KINDS = ("word", "integer", "number")
-_MATHS_KINDS = ("integer", "number", "expression")
+_NUMBER_KINDS = ("integer", "number")
+_MATHS_KINDS = (*_NUMBER_KINDS, "expression")
+_CALLED = re.compile(r"!(?=[\s*_]{0,8}\Z)")
+"""The mark of "It is 42!", in a sentence no factorial."""
 _SENTENCE_END = re.compile(r"(?:(?<=[a-z]{3})|(?<=[0-9])|(?<=\b[Nn]o))[.!?]\s+(?=[A-Z])")
 
 
@@ -78,13 +81,15 @@ def plain_spans(text: str, kind: AnswerKind) -> tuple[str, ...]:
     if kind in _MATHS_KINDS:
         visible, displays = _flat_displays(visible)
     if cue := _last(_CUE, visible):
-        return (_first_sentence(visible[cue.end() :].split("\n", 1)[0]),)
+        said = _first_sentence(visible[cue.end() :].split("\n", 1)[0])
+        return (_CALLED.sub("", said) if kind in _NUMBER_KINDS else said,)
     lines = [line for line in visible.splitlines() if line.strip()]
     if not lines:
         return ()
     line = lines[0] if len(lines) == 1 or len(lines[0].split()) <= SHORT_LINE_WORDS else lines[-1]
     if displays and not _MATHS.search(line):  # words after a formula that stands alone
         return (displays[-1],)
+    line = _CALLED.sub("", line) if kind in _NUMBER_KINDS else line
     first = _first_sentence(line)
     stated = _stated(first) if kind in _STATED_KINDS else None
     return (first, line) if stated is None else (stated, first, line)
