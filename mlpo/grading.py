@@ -93,7 +93,9 @@ class EquivalenceWorker:
         try:
             connection.send((answer, target, self.limit_seconds))
             if not connection.poll(SILENT_SECONDS):
-                raise GradingError(f"no word in {SILENT_SECONDS:.0f} s about {answer!r} and {target!r}: a stopped worker?")
+                raise GradingError(
+                    f"no word in {SILENT_SECONDS:.0f} s about {answer!r} and {target!r}: a stopped worker?"
+                )
             equal = bool(connection.recv())
         except (EOFError, ConnectionError):
             if self._process and self._process.wait() == -signal.SIGPROF:

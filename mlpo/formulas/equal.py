@@ -12,8 +12,8 @@ from fractions import Fraction
 
 from mpmath import mp
 
-from mlpo.formulas.read import Formula, Unreadable, number, read
-from mlpo.formulas.value import MAX_DIGITS, MIN_DIGITS, Evaluation, Undefined, Value
+from mlpo.formulas.read import Formula, UnreadableError, read
+from mlpo.formulas.value import MAX_DIGITS, MIN_DIGITS, Evaluation, UndefinedError, Value
 
 NUM_POINTS = 28
 MIN_POINTS = 6
@@ -34,7 +34,7 @@ def equal(answer: str, target: str) -> bool:
     try:
         a, b = (_solved(_signs_chosen(_without_estimate(read(text)))) for text in (answer, target))
         return _same(a, b)
-    except (Unreadable, RecursionError):
+    except (UnreadableError, RecursionError):
         return False
 
 
@@ -101,21 +101,20 @@ def _same_collections(a: Formula, b: Formula) -> bool:
     if "tuple" in (a.head, b.head):
         if {a.head, b.head} == {"tuple", "list"}:  # x = 1, y = 2 is the point (1, 2)
             pairs, point = (a, b) if a.head == "list" else (b, a)
-            named = [_named(part) for part in pairs.args]
-            names = [name for name, _ in filter(None, named)]
-            return (
-                point.name == "()" and names == sorted(set(names)) and len(names) == len(named)
-                and _same_in_order([value for _, value in filter(None, named)], point.args)
-            )  # fmt: skip
+            named = [found for part in pairs.args if (found := _named(part))]
+            names = [name for name, _ in named]
+            if point.name != "()" or names != sorted(set(names)) or len(named) < len(pairs.args):
+                return False
+            return _same_in_order([value for _, value in named], point.args)
         return a.head == b.head and a.name == b.name and _same_in_order(a.args, b.args)
     parts = [list(x.args) if x.head in ("list", "set") else [x] for x in (a, b)]
     if any(part.head == "dots" for side in parts for part in side):
         return _same_in_order(*parts)
     if "set" in (a.head, b.head):
         parts = [_distinct(side) for side in parts]
-    names = [{name for name, _ in filter(None, map(_named, side))} for side in parts]
-    if names[0] != names[1] and not (names[0] and names[1]):
-        if len(names[0] | names[1]) > 1:  # whose are they?
+    first, second = ({found[0] for part in side if (found := _named(part))} for side in parts)
+    if first != second and not (first and second):
+        if len(first | second) > 1:  # whose are they?
             return False
         parts = [[(_named(part) or ("", part))[1] for part in side] for side in parts]
     return _same_set(*parts)
@@ -134,10 +133,10 @@ def _named(part: Formula) -> tuple[str, Formula] | None:
 def _same_relations(a: Formula, b: Formula) -> bool:
     if a.head == b.head == "relation" and _same_links(a, b):
         return True
-    sets = _as_set(a), _as_set(b)
-    if sets[0] is None or sets[1] is None:
+    first, second = _as_set(a), _as_set(b)
+    if first is None or second is None:
         return False
-    (name, x), (other, y) = sets
+    (name, x), (other, y) = first, second
     return (not name or not other or name == other) and "relation" not in (x.head, y.head) and _same(x, y)
 
 
@@ -340,7 +339,7 @@ def _agree(a: Formula, b: Formula, alike: Callable[[Value, Value, Value], bool])
         for point in _points(names):
             try:
                 x, y, eps = _values(a, b, point, real=real)
-            except Undefined:
+            except UndefinedError:
                 continue
             seen += 1
             if not alike(x, y, eps):
@@ -366,7 +365,7 @@ def _values(a: Formula, b: Formula, point: dict[str, Fraction], *, real: bool) -
     """Both values, and how near equal ones are to each other.
 
     Raises:
-        Undefined: one has no value, or it takes too many digits.
+        UndefinedError: one has no value, or it takes too many digits.
     """
     digits = MIN_DIGITS
     while True:
@@ -377,7 +376,7 @@ def _values(a: Formula, b: Formula, point: dict[str, Fraction], *, real: bool) -
             if needed <= digits:
                 return *values, mp.mpf(10) ** (-digits // 2)
         if needed > MAX_DIGITS:
-            raise Undefined("too many digits")
+            raise UndefinedError("too many digits")
         digits = needed + 10
 
 
@@ -411,7 +410,7 @@ def _without_estimate(a: Formula) -> Formula:
         return a
     signs = a.name.split()
     if signs[-1] != "~" or signs.count("~") > 1:
-        raise Unreadable("an estimate of an estimate")
+        raise UnreadableError("an estimate of an estimate")
     args, signs = a.args[:-1], signs[:-1]
     return Formula("relation", args, " ".join(signs)) if signs else args[0]
 
@@ -460,6 +459,3 @@ def _solved(a: Formula) -> Formula:
             if len(rest) == len(a.args) - 1:
                 return Formula("list", (a.args[0], *rest))
     return a
-
-
-__all__ = ["equal", "number"]

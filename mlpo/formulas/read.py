@@ -18,7 +18,7 @@ MAX_EXPONENT = 100_000
 """Of ten, in a literal such as 1e-20."""
 
 
-class Unreadable(ValueError):
+class UnreadableError(ValueError):
     """The text is no formula."""
 
 
@@ -31,25 +31,29 @@ class Formula(NamedTuple):
     value: Fraction = Fraction(0)
 
 
-FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc sinh cosh tanh arcsin arccos arctan asin acos atan ln log lg exp abs floor ceil sqrt cbrt "
-    "max min gcd lcm sgn sign Abs".split()
-)
-GREEK = frozenset(
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau upsilon "
-    "phi varphi chi psi omega Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega ell emptyset varnothing".split()
-)
+FUNCTIONS = frozenset({
+    "sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "asin", "acos",
+    "atan", "ln", "log", "lg", "exp", "abs", "floor", "ceil", "sqrt", "cbrt", "max", "min", "gcd", "lcm", "sgn",
+    "sign", "Abs",
+})  # fmt: skip
+GREEK = frozenset({
+    "alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "zeta", "eta", "theta", "vartheta", "iota", "kappa",
+    "lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "varphi", "chi", "psi", "omega", "Gamma",
+    "Delta", "Theta", "Lambda", "Xi", "Sigma", "Phi", "Psi", "Omega", "ell", "emptyset", "varnothing",
+})  # fmt: skip
 RELATIONS = {
     "=": "=", "<": "<", ">": ">", "≤": "<=", "≥": ">=", "≠": "!=", "<=": "<=", ">=": ">=", "!=": "!=", "\\le": "<=",
     "\\leq": "<=", "\\leqslant": "<=", "\\ge": ">=", "\\geq": ">=", "\\geqslant": ">=", "\\ne": "!=", "\\neq": "!=",
     "\\lt": "<", "\\gt": ">", "\\in": "in", "∈": "in", "\\equiv": "≡", "≡": "≡", "\\approx": "~", "≈": "~",
 }  # fmt: skip
 SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-NO_UNITS = frozenset(
-    "mod plus minus times over squared cubed factorial root sqrt choose not or and if when where for is are than more "
-    "less least most from to through between except of by in base so but with the an as at on only about half equals no "
-    "quarter third thirds dozen pi theta infinity each times up down all any some".split()
-)
+NO_UNITS = frozenset({
+    "mod", "plus", "minus", "times", "over", "squared", "cubed", "factorial", "root", "sqrt", "choose", "not", "or",
+    "and", "if", "when", "where", "for", "is", "are", "than", "more", "less", "least", "most", "from", "to",
+    "through", "between", "except", "of", "by", "in", "base", "so", "but", "with", "the", "an", "as", "at", "on",
+    "only", "about", "half", "equals", "no", "quarter", "third", "thirds", "dozen", "pi", "theta", "infinity",
+    "each", "up", "down", "all", "any", "some",
+})  # fmt: skip
 """Words that say more than a unit: "5 or more", "3 squared"."""
 PRODUCTS = {"*", "\\cdot", "\\times", "·", "×", "⋅", "\\ast"}
 QUOTIENTS = {"/", "\\div", "÷"}
@@ -64,13 +68,12 @@ _PLAIN_CHARACTERS = {
     "\u202f": " ",
 }  # fmt: skip
 _NOISE = re.compile(
-    r"\\(?:left|right|big|Big|bigg|Bigg|bigl|bigr|displaystyle|limits|quad|qquad|rm|it)(?![a-zA-Z])\.?|(?<!\\)\\[!,;:> ]|~|\$"
+    r"\\(?:left|right|big|Big|bigg|Bigg|bigl|bigr|displaystyle|limits|quad|qquad|rm|it)(?![a-zA-Z])\.?"
+    r"|(?<!\\)\\[!,;:> ]|~|\$"
 )
 _SUPERSCRIPTS = re.compile("[⁰¹²³⁴-⁹⁻ⁿ]+")
 _PLAIN_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ⁿ", "0123456789-n")
-_TOKEN = re.compile(
-    r"\s*(?:(\\[a-zA-Z]+|\\.|[a-zA-Z]+|[0-9]+(?:\.[0-9]+)?|\.[0-9]+|<=|>=|!=|\.\.\.|\S))", re.DOTALL
-)
+_TOKEN = re.compile(r"\s*(?:(\\[a-zA-Z]+|\\.|[a-zA-Z]+|[0-9]+(?:\.[0-9]+)?|\.[0-9]+|<=|>=|!=|\.\.\.|\S))", re.DOTALL)
 _NUMBER = re.compile(
     r"\s*((?:[0-9]{1,3}(?:(?:,|\{,\})[0-9]{3})+(?![0-9])|[0-9]+)(?:\.(?:[0-9]+|(?=\s*\\overline)))?|\.[0-9]+)(?:[eE]([-+]?[0-9]{1,6})(?![0-9a-zA-Z.]))?"
 )
@@ -85,7 +88,9 @@ _ABBREVIATED = re.compile(
     r"\s*(?:[ap]\.m|sq\.?|cm|km|mm|kg|mg|ml|ft|in|mi|yd|lbs?|oz|hrs?|min|sec|mph|kph|deg|rad|pm|am|kmh)(?![A-Za-z])"
 )
 _UNIT_TEXT = re.compile(r"\s*\\text\{\s*([A-Za-z/ ]{1,20})\}(\^\{?[23]\}?)?")
-_UNIT = re.compile(r"\s*((?:[A-Za-z]{2,20}|[ap](?=\.m))(?:\^\{?[23]\}?)?(?:[\s/.]{1,3}[A-Za-z]{1,20}(?:\^\{?[23]\}?)?){0,4}\.?)\s*(?=$|[,;)\]])")
+_UNIT = re.compile(
+    r"\s*((?:[A-Za-z]{2,20}|[ap](?=\.m))(?:\^\{?[23]\}?)?(?:[\s/.]{1,3}[A-Za-z]{1,20}(?:\^\{?[23]\}?)?){0,4}\.?)\s*(?=$|[,;)\]])"
+)
 _WORDS = re.compile(r"\s*([A-Za-z][A-Za-z'.-]*+(?: [A-Za-z][A-Za-z'.-]*+){0,7}+)\s*+(?=$|[,;)\]}]|\\\})")
 _ENVIRONMENT = re.compile(r"\\begin\{([pbvBV]?matrix|array)\}(?:\{[lcr|]*\})?")
 
@@ -94,12 +99,12 @@ def read(text: str) -> Formula:
     """The tree of a formula.
 
     Raises:
-        Unreadable: some of the text is not understood.
+        UnreadableError: some of the text is not understood.
     """
     reader = _Reader(_plain(text))
     formula = reader.alternatives()
     if reader.peek():
-        raise Unreadable(f"{reader.text!r} at {reader.at}")
+        raise UnreadableError(f"{reader.text!r} at {reader.at}")
     return formula
 
 
@@ -117,7 +122,11 @@ def _plain(text: str) -> str:
 
 def _is_symbols(words: str) -> bool:
     """May it be a product of symbols or the name of something: x, xy, ab c, pi?"""
-    return all(w in FUNCTIONS | GREEK | {"pi", "inf", "infinity", "oo"} or len(_letters(w)) > 0 for w in re.split(r"[ '.-]+", words) if w)
+    return all(
+        w in FUNCTIONS | GREEK | {"pi", "inf", "infinity", "oo"} or len(_letters(w)) > 0
+        for w in re.split(r"[ '.-]+", words)
+        if w
+    )
 
 
 def _letters(run: str) -> list[str]:
@@ -131,7 +140,25 @@ def _letters(run: str) -> list[str]:
         return ["pi", *run[2:]]
     if run.endswith("pi") and len(run) == 3:
         return [run[0], "pi"]
-    words = {"no", "on", "yes", "odd", "and", "or", "not", "mod", "if", "of", "in", "at", "to", "per", "red", "one", "two"}
+    words = {
+        "no",
+        "on",
+        "yes",
+        "odd",
+        "and",
+        "or",
+        "not",
+        "mod",
+        "if",
+        "of",
+        "in",
+        "at",
+        "to",
+        "per",
+        "red",
+        "one",
+        "two",
+    }
     return list(run) if len(run) <= 3 and run.lower() not in words else []
 
 
@@ -159,7 +186,7 @@ class _Reader:
             return self.factors.pop(0)
         match = _TOKEN.match(self.text, self.at)
         if match is None:
-            raise Unreadable(f"{self.text!r} ends early")
+            raise UnreadableError(f"{self.text!r} ends early")
         self.at = match.end()
         return match[1]
 
@@ -169,9 +196,9 @@ class _Reader:
             self.at = found.end()
         return found
 
-    def expect(self, token: str) -> None:
-        if (found := self.next()) != token:
-            raise Unreadable(f"{self.text!r}: {found!r} for {token!r}")
+    def expect(self, piece: str) -> None:
+        if (found := self.next()) != piece:
+            raise UnreadableError(f"{self.text!r}: {found!r} for {piece!r}")
 
     # from the loosest to the tightest
 
@@ -194,7 +221,7 @@ class _Reader:
     def relation(self) -> Formula:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise Unreadable("too many brackets")
+            raise UnreadableError("too many brackets")
         start = self.at
         if (words := self.match(_WORDS)) and not _is_symbols(words[1]):
             self.depth -= 1
@@ -242,7 +269,7 @@ class _Reader:
             if terms and not signs:
                 break
             if len(signs) > 2:
-                raise Unreadable(f"{self.text!r}: {signs}")
+                raise UnreadableError(f"{self.text!r}: {signs}")
             term = self.product()
             for sign in reversed(signs):
                 term = term if sign == "+" else Formula({"-": "minus"}.get(sign, sign[1:]), (term,))
@@ -252,16 +279,16 @@ class _Reader:
     def product(self, *, of_function: bool = False) -> Formula:
         found = self.factor()
         while True:
-            token = self.peek()
-            if not of_function and token in PRODUCTS:
+            piece = self.peek()
+            if not of_function and piece in PRODUCTS:
                 self.next()
                 found = Formula("times", (found, self.signed_factor()))
-            elif not of_function and token in QUOTIENTS:
+            elif not of_function and piece in QUOTIENTS:
                 self.next()
                 found = Formula("over", (found, self.signed_factor()))
             elif self.depth <= 1 and _ABBREVIATED.match(self.text, self.at) and (unit := self.unit()):
                 found = unit(found)
-            elif self.starts_factor(token, of_function):
+            elif self.starts_factor(piece, of_function):
                 found = Formula("times", (found, self.factor(after=found)))
             elif not self.factors and not of_function and (unit := self.unit()) and self.depth <= 1:
                 found = unit(found)
@@ -275,17 +302,17 @@ class _Reader:
             return Formula("minus", (factor,)) if sign == "-" else factor
         return self.factor()
 
-    def starts_factor(self, token: str, of_function: bool) -> bool:
-        if token == "" or token in CLOSES_ANYTHING or token in RELATIONS or token in STOPS:
+    def starts_factor(self, piece: str, of_function: bool) -> bool:
+        if piece == "" or piece in CLOSES_ANYTHING or piece in RELATIONS or piece in STOPS:
             return False
-        if token == "|" or token in ("\\vert", "\\lvert", "\\mid"):
-            return self.bars == 0 and token != "\\mid"
-        if token.isalpha() and not self.factors:
-            letters = _letters(token)
+        if piece == "|" or piece in ("\\vert", "\\lvert", "\\mid"):
+            return self.bars == 0 and piece != "\\mid"
+        if piece.isalpha() and not self.factors:
+            letters = _letters(piece)
             return bool(letters) and not (of_function and letters[0] in FUNCTIONS)
-        if of_function and (token in "([" or token.lstrip("\\") in FUNCTIONS):
+        if of_function and (piece in "([" or piece.lstrip("\\") in FUNCTIONS):
             return False
-        return token[0].isalnum() or token[0] in ".\\([" or token in ("{", "|")
+        return piece[0].isalnum() or piece[0] in ".\\([" or piece in ("{", "|")
 
     def unit(self) -> Callable[[Formula], Formula] | None:
         """What a unit does to the value before it."""
@@ -313,24 +340,24 @@ class _Reader:
 
     def factor(self, after: Formula | None = None) -> Formula:
         if after is not None and after.head in ("number", "mixed") and self.peek()[0] in "0123456789.":
-            raise Unreadable(f"{self.text!r}: two numbers in a row")
+            raise UnreadableError(f"{self.text!r}: two numbers in a row")
         found = self.primary()
         while True:
-            token = self.peek()
-            if token == "^":
+            piece = self.peek()
+            if piece == "^":
                 found = self.power(found)
-            elif token == "!":
+            elif piece == "!":
                 self.next()
                 if self.peek() == "!":
-                    raise Unreadable("a double factorial")
+                    raise UnreadableError("a double factorial")
                 found = Formula("factorial", (found,))
-            elif token in ("%", "\\%"):
+            elif piece in ("%", "\\%"):
                 self.next()
                 found = Formula("percent", (found,))
-            elif token == "\\degree":
+            elif piece == "\\degree":
                 self.next()
                 found = Formula("degree", (found,))
-            elif token == "_" and found.head == "number":
+            elif piece == "_" and found.head == "number":
                 self.next()
                 found = Formula("base", (found,), self.script())
             else:
@@ -386,44 +413,44 @@ class _Reader:
             return self.next()
         self.next()
         parts = []
-        while (token := self.next()) != "}":
-            if token in ("{", "_", "^", "\\"):
-                raise Unreadable("a subscript of subscripts")
-            parts.append(token)
+        while (piece := self.next()) != "}":
+            if piece in ("{", "_", "^", "\\"):
+                raise UnreadableError("a subscript of subscripts")
+            parts.append(piece)
         return "".join(parts)
 
     def primary(self) -> Formula:
         if not self.factors and (found := self.match(_NUMBER_IN_LIST if self.in_list else _NUMBER)):
             return self.number(found)
-        token = self.next()
-        if token in ("(", "[", "\\{"):
-            return self.bracketed(token)
-        if token == "{":
+        piece = self.next()
+        if piece in ("(", "[", "\\{"):
+            return self.bracketed(piece)
+        if piece == "{":
             self.at -= 1
             return self.group()
-        if token in ("|", "\\lvert", "\\vert"):
+        if piece in ("|", "\\lvert", "\\vert"):
             self.bars += 1
             found_inside = self.sum()
             self.bars -= 1
             if self.next() not in ("|", "\\rvert", "\\vert"):
-                raise Unreadable("a bar that is not closed")
+                raise UnreadableError("a bar that is not closed")
             return Formula("call", (found_inside,), "abs")
-        if token.startswith("\\"):
-            return self.command(token)
-        if token in ("...",):
+        if piece.startswith("\\"):
+            return self.command(piece)
+        if piece in ("...",):
             return Formula("dots")
-        if token.isalpha():
-            if not self.factors and len(token) > 1 and token.isascii():
-                first, *self.factors = _letters(token) or [""]
-                token = first
-            if token:
-                return self.named(token)
-        raise Unreadable(f"{self.text!r}: {token!r}")
+        if piece.isalpha():
+            if not self.factors and len(piece) > 1 and piece.isascii():
+                first, *self.factors = _letters(piece) or [""]
+                piece = first
+            if piece:
+                return self.named(piece)
+        raise UnreadableError(f"{self.text!r}: {piece!r}")
 
     def number(self, found: re.Match[str]) -> Formula:
         digits, exponent = found[1].replace("{,}", "").replace(",", ""), found[2]
         if exponent and abs(int(exponent)) > MAX_EXPONENT:
-            raise Unreadable("a number too large")
+            raise UnreadableError("a number too large")
         value = Fraction(digits.removesuffix(".")) * Fraction(10) ** int(exponent or 0)
         if "." in digits or exponent:
             if repeated := self.match(_REPEATING):
@@ -447,17 +474,17 @@ class _Reader:
         self.bars, self.in_list = outside
         closed = self.next()
         if closed not in CLOSES[opened]:
-            raise Unreadable(f"{self.text!r}: {opened} closed by {closed}")
+            raise UnreadableError(f"{self.text!r}: {opened} closed by {closed}")
         if opened == "\\{":
             return Formula("set", found.args if found.head == "list" else (found,))
         if found.head != "list":
             if opened + closed not in ("()", "[]"):
-                raise Unreadable(f"{self.text!r}: {opened}{closed} around one thing")
+                raise UnreadableError(f"{self.text!r}: {opened}{closed} around one thing")
             return found
         return Formula("tuple", found.args, opened + closed)
 
-    def command(self, token: str) -> Formula:
-        name = token[1:]
+    def command(self, piece: str) -> Formula:
+        name = piece[1:]
         if name in ("frac", "dfrac", "tfrac", "cfrac"):
             return Formula("over", (self.argument(), self.argument()))
         if name in ("binom", "dbinom", "tbinom"):
@@ -466,24 +493,24 @@ class _Reader:
             return self.root()
         if name in ("lfloor", "lceil"):
             inside = self.sum()
-            self.expect(token.replace("l", "r", 1))
+            self.expect(piece.replace("l", "r", 1))
             return Formula("call", (inside,), {"lfloor": "floor", "lceil": "ceil"}[name])
         if name == "begin":
-            self.at -= len(token)
+            self.at -= len(piece)
             return self.matrix()
         if name in ("ldots", "dots", "cdots"):
             return Formula("dots")
         if name == "operatorname":
             return self.named(self.script())
-        if token in DECORATIONS:
+        if piece in DECORATIONS:
             return Formula("symbol", name=f"{name} {self.script()}")
         if name in ("infty", "pi") or name in FUNCTIONS or name in GREEK:
             return self.named(name)
         if name in ("Re", "Im", "imath"):
-            raise Unreadable(token)
+            raise UnreadableError(piece)
         if name in ("mathrm", "text", "textbf", "mbox", "textit", "bf"):
             return self.named(self.script())
-        raise Unreadable(f"{self.text!r}: {token}")
+        raise UnreadableError(f"{self.text!r}: {piece}")
 
     def named(self, name: str) -> Formula:
         if name in FUNCTIONS:
@@ -493,7 +520,7 @@ class _Reader:
         if name in ("pi", "e", "i"):
             return Formula("constant", name=name) if self.peek() != "_" else self.with_script(name)
         if len(name) > 1 and name not in GREEK:
-            raise Unreadable(f"{self.text!r}: {name}")
+            raise UnreadableError(f"{self.text!r}: {name}")
         if name in "fgh" and self.peek() == "(":
             start = self.at
             self.next()
@@ -539,12 +566,14 @@ class _Reader:
             inside = (self.product(of_function=True),)
         several = name in ("max", "min", "gcd", "lcm")
         if not inside or (len(inside) > 1 and not several and not (name == "log" and len(inside) == 2)):
-            raise Unreadable(f"{self.text!r}: {name} of {len(inside)}")
+            raise UnreadableError(f"{self.text!r}: {name} of {len(inside)}")
         if base is not None:
             inside = (*inside, base)
         if power == Formula("minus", (Formula("number", name="1", value=Fraction(1)),)) and name in INVERSES:
             return Formula("call", inside, INVERSES[name])
-        found = Formula("call", inside, {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "Abs": "abs"}.get(name, name))
+        found = Formula(
+            "call", inside, {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "Abs": "abs"}.get(name, name)
+        )
         return Formula("power", (found, power)) if power else found
 
     def bracketed_items(self, opened: str) -> tuple[Formula, ...]:
@@ -559,23 +588,23 @@ class _Reader:
     def matrix(self) -> Formula:
         opened = self.match(_ENVIRONMENT)
         if opened is None or opened[1] in ("vmatrix", "Vmatrix"):
-            raise Unreadable(f"{self.text!r}: an environment")
+            raise UnreadableError(f"{self.text!r}: an environment")
         self.depth += 1
         rows: list[Formula] = []
         row: list[Formula] = []
         while True:
             row.append(self.sum())
-            token = self.next()
-            if token == "&":
+            piece = self.next()
+            if piece == "&":
                 continue
             rows.append(Formula("row", tuple(row)))
             row = []
-            if token == "\\\\" and self.peek() != "\\end":
+            if piece == "\\\\" and self.peek() != "\\end":
                 continue
-            if token == "\\\\":
-                token = self.next()
-            if token != "\\end" or self.script() != opened[1]:
-                raise Unreadable(f"{self.text!r}: a matrix that does not end")
+            if piece == "\\\\":
+                piece = self.next()
+            if piece != "\\end" or self.script() != opened[1]:
+                raise UnreadableError(f"{self.text!r}: a matrix that does not end")
             self.depth -= 1
             return Formula("matrix", tuple(rows))
 

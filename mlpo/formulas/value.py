@@ -24,7 +24,7 @@ Value = Any
 """mpmath's real or complex number; it has no types."""
 
 
-class Undefined(ArithmeticError):
+class UndefinedError(ArithmeticError):
     """There is no value: a division by zero, a number too large, a function outside of where it is defined."""
 
 
@@ -46,18 +46,18 @@ class Evaluation:
         """The value.
 
         Raises:
-            Undefined: there is none.
+            UndefinedError: there is none.
         """
         try:
             value = self._of(formula)
         except (ZeroDivisionError, OverflowError, ValueError) as error:
-            raise Undefined(str(error)) from None
+            raise UndefinedError(str(error)) from None
         if mp.isnan(value) or mp.isinf(value):
-            raise Undefined("not finite")
+            raise UndefinedError("not finite")
         if isinstance(value, mp.mpc) and (value.imag == 0 or abs(value.imag) < abs(value.real) * mp.eps * 1000):
             value = value.real  # what rounding left over
         if self.real and isinstance(value, mp.mpc):
-            raise Undefined("not real")
+            raise UndefinedError("not real")
         if value != 0:
             self.largest = max(self.largest, abs(mp.mag(value)) * 3 // 10)  # an exponent of 2
         return value
@@ -74,7 +74,7 @@ class Evaluation:
             return self._call(formula)
         rule = _RULES.get(formula.head)
         if rule is None:
-            raise Undefined(formula.head)
+            raise UndefinedError(formula.head)
         return rule(*(self.of(part) for part in formula.args))
 
     def _call(self, formula: Formula) -> Value:
@@ -92,11 +92,11 @@ class Evaluation:
 def _power(base: Value, exponent: Value) -> Value:
     if base == 0:
         if mp.re(exponent) <= 0 and exponent != 0:
-            raise Undefined("a power of zero")
+            raise UndefinedError("a power of zero")
         return mp.mpf(0 if exponent != 0 else 1)
     with mp.workprec(60):
         if abs(exponent * mp.log(base)) > MAX_LOG:
-            raise Undefined("too large")
+            raise UndefinedError("too large")
     return mp.power(base, exponent)
 
 
@@ -108,19 +108,19 @@ def _root(base: Value, index: Value) -> Value:
 
 def _factorial(of: Value) -> Value:
     if isinstance(of, mp.mpc) or abs(of) > 100_000:
-        raise Undefined("a factorial")
+        raise UndefinedError("a factorial")
     return mp.gamma(of + 1)
 
 
 def _binomial(n: Value, k: Value) -> Value:
     if any(isinstance(part, mp.mpc) or abs(part) > 100_000 for part in (n, k)):
-        raise Undefined("a binomial")
+        raise UndefinedError("a binomial")
     return mp.binomial(n, k)
 
 
 def _sine_argument(of: Value) -> Value:
     if abs(of) > mp.mpf(10) ** 300 or (isinstance(of, mp.mpc) and abs(of.imag) > 10_000):
-        raise Undefined("an angle too large")
+        raise UndefinedError("an angle too large")
     return of
 
 
@@ -128,43 +128,43 @@ def _quotient_of_sine_and_cosine(name: str, of: Value) -> Value:
     sine, cosine = mp.sin(_sine_argument(of)), mp.cos(of)
     up, down = {"tan": (sine, cosine), "cot": (cosine, sine), "sec": (1, cosine), "csc": (1, sine)}[name]
     if abs(down) < mp.mpf(10) ** (-mp.dps // 2):
-        raise Undefined("a pole")
+        raise UndefinedError("a pole")
     return up / down
 
 
 def _of_several(name: str, parts: list[Value]) -> Value:
     if any(isinstance(part, mp.mpc) for part in parts):
-        raise Undefined(name)
+        raise UndefinedError(name)
     if name in ("max", "min"):
         return max(parts) if name == "max" else min(parts)
     if not all(mp.isint(part) and abs(part) < 10**100 for part in parts):
-        raise Undefined(name)
+        raise UndefinedError(name)
     whole = [int(part) for part in parts]
     return mp.mpf(math.gcd(*whole) if name == "gcd" else math.lcm(*whole))
 
 
 def _step(of: Value, rounded: Callable[[Value], Value]) -> Value:
     if isinstance(of, mp.mpc):
-        raise Undefined("a step")
+        raise UndefinedError("a step")
     nearest = mp.nint(of)
     return nearest if abs(of - nearest) < mp.mpf(10) ** (-mp.dps // 2) else rounded(of)
 
 
 def _over(a: Value, b: Value) -> Value:
     if b == 0:
-        raise Undefined("a division by zero")
+        raise UndefinedError("a division by zero")
     return a / b
 
 
 def _exp(of: Value) -> Value:
     if abs(of) > MAX_LOG:
-        raise Undefined("too large")
+        raise UndefinedError("too large")
     return mp.exp(of)
 
 
 def _log(of: Value) -> Value:
     if of == 0:
-        raise Undefined("the logarithm of zero")
+        raise UndefinedError("the logarithm of zero")
     return mp.log(of)
 
 

@@ -78,8 +78,10 @@ _COMPUTED_FROM = re.compile(
     r"(?:\\(?!frac|text|boxed|circ|approx|le\b|ge\b)[a-zA-Z]+|√|(?<![a-zA-Z])(?:sqrt|log|ln|exp|sin|cos|tan))\s*+[\[({|]?\s*+[-+]?\Z"
 )
 _COMPUTED_WITH = re.compile(
-    r"\((?=\s*+[-+]?[0-9])|\s*+[)\]}]?\s*+(?:\\(?:sqrt|pi|log|ln|exp|sin|cos|tan|infty|mod|bmod|pmod|binom|e|i|theta|overline|[lc]?dots)(?![a-zA-Z])"
-    r"|[√π∞!]|%\s*+[a-zA-Z0-9(](?![a-zA-Z])|(?:sqrt|pi|mod|squared|cubed|factorial|choose|or (?:more|less|fewer))(?![a-zA-Z]))"
+    r"\((?=\s*+[-+]?[0-9])|\s*+[)\]}]?\s*+(?:"
+    r"\\(?:sqrt|pi|log|ln|exp|sin|cos|tan|infty|mod|bmod|pmod|binom|e|i|theta|overline|[lc]?dots)(?![a-zA-Z])"
+    r"|[√π∞!]|%\s*+[a-zA-Z0-9(](?![a-zA-Z])"
+    r"|(?:sqrt|pi|mod|squared|cubed|factorial|choose|or (?:more|less|fewer))(?![a-zA-Z]))"
 )
 """A number between these is a part of something: 4\\sqrt{4} and 3 \\mod 7 are not 4 and 3."""
 _OR = re.compile(r"\bor\b", re.IGNORECASE)

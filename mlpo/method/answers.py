@@ -27,7 +27,7 @@ SHORT_LINE_WORDS = 4
 _TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 _THINK_OPEN = re.compile(r"<think>", re.IGNORECASE)
 _THINK_CLOSE = re.compile(r"</think>", re.IGNORECASE)
-_ANSWER = re.compile(r"<answer>([^<]*(?:<(?!/?answer>)[^<]*)*)</answer>", re.IGNORECASE)
+_ANSWER = re.compile(r"<answer>([^<]*+(?:<(?!/?answer>)[^<]*+)*+)</answer>", re.IGNORECASE)
 _CUE = re.compile(
     r"(?:\banswer\b[\s*_]*+(?:\bis\b|[:=])[\s*_:]*+|####[^\S\n]*+)(?:(?<=\n)-\s++)?(?=\S)",
     re.IGNORECASE,
@@ -129,7 +129,8 @@ def leader_answer(completion: Completion, problem: Problem, *, lenient: bool = F
 def is_correct(answer: str | None, problem: Problem, *, equivalent: Equivalent | None = None) -> bool:
     """Does `answer` equal the target or an alias? None never does; a hedge never does.
 
-    Numbers are compared by value, exactly but for a decimal that rounds a fraction, expressions by form, then by value, then by `equivalent` where it is given.
+    Numbers are compared by value, exactly but for a decimal that rounds a fraction; expressions by form, then by
+    value, then by `equivalent` where it is given.
 
     Raises:
         ValueError: neither the target nor an alias can be read as the problem's kind, so nothing could be right.
@@ -175,8 +176,10 @@ def _after_think(text: str) -> str:
 
 
 def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    matches = list(pattern.finditer(text))
-    return matches[-1] if matches else None
+    last = None
+    for match in pattern.finditer(text):
+        last = match
+    return last
 
 
 def _last_tagged(visible: str) -> str | None:
@@ -255,7 +258,7 @@ def _accepted(problem: Problem) -> tuple[str, ...]:
 
 
 def _close(form: str, target: str) -> bool:
-    """The same number; a decimal of six digits or more may also be the rounding of a fraction that has no last digit."""
+    """The same number; a decimal of six digits or more may also round a fraction that has no last digit."""
     a, b = number_of(form), number_of(target)
     if a is None or b is None:
         return False

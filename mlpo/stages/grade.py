@@ -81,7 +81,7 @@ class Grader:
         problem = Problem("", "grade", "grade", "", asked.target, asked.kind, asked.aliases, asked.choices)
         if not any(canonical_form(target, asked.kind, asked.choices) for target in (asked.target, *asked.aliases)):
             raise ValueError(
-                f"the target {asked.target!r} cannot be read as an answer of kind {asked.kind}; mend the target or the kind"
+                f"the target {asked.target!r} cannot be read as an answer of kind {asked.kind}; mend one of them"
             )
         answer = None if asked.text is None else parse_plain(asked.text, asked.kind, asked.choices)
         if answer is None:

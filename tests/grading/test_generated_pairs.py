@@ -2,8 +2,8 @@ r"""Thousands of equal and unequal pairs, made by sympy and by rules that rewrit
 
     MLPO_PAIRS=100000 MLPO_PAIRS_SEED=7 python -m pytest tests/grading/test_generated_pairs.py
 
-asks for more of each kind, from another seed (a night's size: ten minutes of one core). A failure prints both seeds: the
-run's and the pair's, which `pair(kind, seed)` makes again. What sympy says is equal is decided by other code than ours.
+asks for more of each kind, from another seed (a night's size: five minutes of one core). A failure prints both seeds,
+the run's and the pair's, which `pair(kind, seed)` makes again. What is equal, sympy says, other code than ours.
 """
 
 from __future__ import annotations
@@ -61,11 +61,15 @@ def fraction(rng: random.Random, top: int = 30) -> sympy.Rational:
 def expression(rng: random.Random, depth: int = 2) -> sympy.Expr:
     """Of x, y, numbers, roots, powers, pi and functions."""
     if depth == 0:
-        return rng.choice([X, Y, R, sympy.pi, sympy.Integer(rng.randint(2, 12)), fraction(rng), sympy.sqrt(rng.randint(2, 7))])
+        return rng.choice(
+            [X, Y, R, sympy.pi, sympy.Integer(rng.randint(2, 12)), fraction(rng), sympy.sqrt(rng.randint(2, 7))]
+        )
     a, b = expression(rng, depth - 1), expression(rng, depth - 1)
     return rng.choice([
-        lambda: a + b, lambda: a - b, lambda: a * b, lambda: a / (b if b != 0 else 1), lambda: (a + 1) ** rng.randint(2, 3),
-        lambda: sympy.sqrt(a**2 + rng.randint(1, 5)), lambda: sympy.exp(a / 7), lambda: sympy.sin(a), lambda: sympy.log(a**2 + 3),
+        lambda: a + b, lambda: a - b, lambda: a * b, lambda: a / (b if b != 0 else 1),
+        lambda: (a + 1) ** rng.randint(2, 3),
+        lambda: sympy.sqrt(a**2 + rng.randint(1, 5)), lambda: sympy.exp(a / 7), lambda: sympy.sin(a),
+        lambda: sympy.log(a**2 + 3),
     ])()  # fmt: skip
 
 
@@ -85,7 +89,9 @@ def notation(rng: random.Random) -> Pair:
 
 def rewritten(rng: random.Random) -> Pair:
     a = expression(rng)
-    rewrite: Callable[[sympy.Expr], sympy.Expr] = rng.choice([sympy.expand, sympy.together, sympy.factor, sympy.expand_log])
+    rewrite: Callable[[sympy.Expr], sympy.Expr] = rng.choice(
+        [sympy.expand, sympy.together, sympy.factor, sympy.expand_log]
+    )
     b = rewrite(a)
     return Pair(boxed(rng, rng.choice([latex, plain])(b)), latex(a), True)
 
@@ -94,7 +100,8 @@ def identity(rng: random.Random) -> Pair:
     a = expression(rng, 1)
     left, right = rng.choice([
         (sympy.sin(a) ** 2, 1 - sympy.cos(a) ** 2), (sympy.sin(2 * a), 2 * sympy.sin(a) * sympy.cos(a)),
-        (sympy.exp(a + 1), sympy.E * sympy.exp(a)), (sympy.log(sympy.exp(a)), a), (sympy.cosh(a) ** 2, 1 + sympy.sinh(a) ** 2),
+        (sympy.exp(a + 1), sympy.E * sympy.exp(a)), (sympy.log(sympy.exp(a)), a), (sympy.cosh(a) ** 2,
+        1 + sympy.sinh(a) ** 2),
     ])  # fmt: skip
     return Pair(boxed(rng, latex(left)), latex(right), True)
 
@@ -129,14 +136,23 @@ def tiny(rng: random.Random) -> Pair:
 def text_after_a_number(rng: random.Random) -> Pair:
     n, m = rng.sample(range(2, 99), 2)
     more = rng.choice([
-        "\\sqrt({m})", "\\sqrt{{{m}}}", " sqrt({m})", " @ {m}", " \\mod {m}", " \\pmod{{{m}}}", " mod {m}", "\\pi", " pi", "x", "!",
-        "^{m}", "i", " \\log {m}", "\\cdot {m}", " * {m}", "/{m}", " - {m}", "e", "\\%x", " or {m}", " # {m}", " & {m}", "\\ldots",
-        ", {m}", " choose {m}", " squared", " or more", "π", "√{m}", "²", " \\circ {m}", "\\infty", "_{m}x", " ? {m}", "\\foo {m}",
-        " thousand", " million", " / {m}", "({m})", " to {m}", "\\to {m}", ";{m}", "|{m}|", ":{m}", "\\sin {m}", " ∗ {m}", " ~ {m}",
+        "\\sqrt({m})", "\\sqrt{{{m}}}", " sqrt({m})", " @ {m}", " \\mod {m}", " \\pmod{{{m}}}", " mod {m}", "\\pi",
+        " pi", "x", "!",
+        "^{m}", "i", " \\log {m}", "\\cdot {m}", " * {m}", "/{m}", " - {m}", "e", "\\%x", " or {m}", " # {m}",
+        " & {m}", "\\ldots",
+        ", {m}", " choose {m}", " squared", " or more", "π", "√{m}", "²", " \\circ {m}", "\\infty", "_{m}x", " ? {m}",
+        "\\foo {m}",
+        " thousand", " million", " / {m}", "({m})", " to {m}", "\\to {m}", ";{m}", "|{m}|", ":{m}", "\\sin {m}",
+        " ∗ {m}", " ~ {m}",
         "\\sqrt{{{n}}}", "\\cdot {n}", " \\mod {n}",
     ]).format(n=n, m=m)  # fmt: skip
     kind: AnswerKind = rng.choice(["expression", "expression", "integer", "number"])
-    return Pair(rng.choice(["\\boxed{{{}}}", "The answer is ${}$", "<answer>{}</answer>"]).format(f"{n}{more}"), str(n), False, kind)
+    return Pair(
+        rng.choice(["\\boxed{{{}}}", "The answer is ${}$", "<answer>{}</answer>"]).format(f"{n}{more}"),
+        str(n),
+        False,
+        kind,
+    )
 
 
 def sequence(rng: random.Random) -> Pair:
@@ -150,7 +166,9 @@ def sequence(rng: random.Random) -> Pair:
     end = rng.choice(["", "n", f"{start + step * 20}"])
     if rng.random() < 0.4:
         return Pair(boxed(rng, written(start, step, end, "\\cdots")), written(start, step, end, dots), True)
-    other = written(*rng.choice([(start, step + 1, end), (start + 1, step, end), (start, step, f"{end}+1" if end else "m")]), dots)
+    other = written(
+        *rng.choice([(start, step + 1, end), (start + 1, step, end), (start, step, f"{end}+1" if end else "m")]), dots
+    )
     colon = rng.random() < 0.3
     a, b = (s.replace(comma, ":") if colon else s for s in (other, written(start, step, end, dots)))
     return Pair(boxed(rng, a), b, False)
@@ -174,17 +192,23 @@ def collection(rng: random.Random) -> Pair:
 
 
 def measure(rng: random.Random) -> Pair:
-    value = rng.choice([str(rng.randint(2, 999)), f"{rng.randint(1, 99)}.{rng.randint(1, 9)}", f"\\frac{{{rng.randint(1, 5)}}}{{7}}"])
+    value = rng.choice(
+        [str(rng.randint(2, 999)), f"{rng.randint(1, 99)}.{rng.randint(1, 9)}", f"\\frac{{{rng.randint(1, 5)}}}{{7}}"]
+    )
     units = ["cm", "km", "meters", "square feet", "kg", "dollars", "miles per hour", "apples", "inches", "ft^2", "km/h"]
     unit, other = rng.sample(units, 2)
-    style = rng.choice(["{v}\\text{{ {u}}}", "{v} {u}", "{v}{u}", "{v} \\text{{{u}}}", "{v}\\ \\mathrm{{{u}}}", "{v}\\,\\mbox{{ {u}}}"])
+    style = rng.choice(
+        ["{v}\\text{{ {u}}}", "{v} {u}", "{v}{u}", "{v} \\text{{{u}}}", "{v}\\ \\mathrm{{{u}}}", "{v}\\,\\mbox{{ {u}}}"]
+    )
     written = style.format(v=value, u=unit)
     return rng.choice([
         Pair(boxed(rng, written), value, True), Pair(boxed(rng, value), written, True),
         Pair(boxed(rng, written), f"{value}\\text{{ {other}}}", {unit, other} == {"square feet", "ft^2"}),
         Pair(boxed(rng, f"{value} percent"), f"{value}\\%", True), Pair(boxed(rng, f"{value}\\%"), value, True),
-        Pair(boxed(rng, f"{value} \\text{{ percent}}"), f"{value}\\%", True), Pair(boxed(rng, f"{value}^\\circ"), value, True),
-        Pair(boxed(rng, f"{value} degrees"), f"{value}^{{\\circ}}", True), Pair(boxed(rng, f"1{written}"), value, False),
+        Pair(boxed(rng, f"{value} \\text{{ percent}}"), f"{value}\\%", True), Pair(boxed(rng, f"{value}^\\circ"),
+        value, True),
+        Pair(boxed(rng, f"{value} degrees"), f"{value}^{{\\circ}}", True), Pair(boxed(rng, f"1{written}"), value,
+        False),
     ])  # fmt: skip
 
 
@@ -193,14 +217,19 @@ def mixed(rng: random.Random) -> Pair:
     top = rng.randint(1, bottom - 1)
     sign = rng.choice(["", "-"])
     total = Q(whole * bottom + top, bottom)
-    written = sign + rng.choice(["{w} {t}/{b}", "{w}\\frac{{{t}}}{{{b}}}", "{w} \\frac{{{t}}}{{{b}}}", "{w}\\dfrac{{{t}}}{{{b}}}"]).format(
-        w=whole, t=top, b=bottom
-    )
+    written = sign + rng.choice(
+        ["{w} {t}/{b}", "{w}\\frac{{{t}}}{{{b}}}", "{w} \\frac{{{t}}}{{{b}}}", "{w}\\dfrac{{{t}}}{{{b}}}"]
+    ).format(w=whole, t=top, b=bottom)
     kind: AnswerKind = rng.choice(["expression", "number"])
     if rng.random() < 0.3:  # its digits in a row, its whole part, or its fraction alone
         wrong = rng.choice([f"{whole}{top}/{bottom}", str(whole), f"{top}/{bottom}", f"{whole * top}/{bottom}"])
         return Pair(boxed(rng, written), sign + wrong, Q(wrong) == total, kind)
-    return Pair(boxed(rng, written), f"{sign}\\frac{{{total.p}}}{{{total.q}}}" if total.q > 1 else f"{sign}{total.p}", True, kind)
+    return Pair(
+        boxed(rng, written),
+        f"{sign}\\frac{{{total.p}}}{{{total.q}}}" if total.q > 1 else f"{sign}{total.p}",
+        True,
+        kind,
+    )
 
 
 def decimal(rng: random.Random) -> Pair:
@@ -242,9 +271,11 @@ def two_signs(rng: random.Random) -> Pair:
     a, n = rng.randint(1, 30), rng.choice([2, 3, 5, 6, 7, 10])
     both = f"{a} \\pm \\sqrt{{{n}}}"
     return rng.choice([
-        Pair(boxed(rng, f"{a}+\\sqrt{{{n}}}, {a}-\\sqrt{{{n}}}"), both, True), Pair(boxed(rng, f"{a}+\\sqrt{{{n}}}"), both, False),
+        Pair(boxed(rng, f"{a}+\\sqrt{{{n}}}, {a}-\\sqrt{{{n}}}"), both, True), Pair(boxed(rng, f"{a}+\\sqrt{{{n}}}"),
+        both, False),
         Pair(boxed(rng, f"x = {a} or x = -{a}"), f"\\pm {a}", True), Pair(boxed(rng, f"{a} or -{a}"), str(a), False),
-        Pair(boxed(rng, f"x={a} \\text{{ or }} x=-{n}"), f"{a}, -{n}", True), Pair(boxed(rng, f"x = {a} or x = -{n}"), f"x = {a}", False),
+        Pair(boxed(rng, f"x={a} \\text{{ or }} x=-{n}"), f"{a}, -{n}", True), Pair(boxed(rng, f"x = {a} or x = -{n}"),
+        f"x = {a}", False),
     ])  # fmt: skip
 
 
@@ -254,8 +285,10 @@ OPTIONS = ("a red bus", "a blue car", "a slow boat", "an old bicycle")
 def letter(rng: random.Random) -> Pair:
     right, other = rng.sample("ABCD", 2)
     said = rng.choice([
-        "Answer: {r} because {o} is wrong", "The answer is {r} since ({o}) is not right.", "Answer: {r}, as {o} is not valid",
-        "Answer: ({r}); {o} was incorrect.", "\\boxed{{\\text{{{r}}}}}", "\\boxed{{\\textbf{{({r})}}}}", "$\\boxed{{\\mathrm{{{r}}}}}$",
+        "Answer: {r} because {o} is wrong", "The answer is {r} since ({o}) is not right.",
+        "Answer: {r}, as {o} is not valid",
+        "Answer: ({r}); {o} was incorrect.", "\\boxed{{\\text{{{r}}}}}", "\\boxed{{\\textbf{{({r})}}}}",
+        "$\\boxed{{\\mathrm{{{r}}}}}$",
         "Answer: {r} because ({o}) cannot be right", "**Answer:** {r}, not {o}", "Answer: {r}. {o} isn't correct.",
     ]).format(r=right, o=other)  # fmt: skip
     target = rng.choice([right, right, other])
@@ -264,9 +297,13 @@ def letter(rng: random.Random) -> Pair:
 
 def word(rng: random.Random) -> Pair:
     kind: AnswerKind
-    kind, right, other = rng.choice([("yes_no", "yes", "no"), ("word", "Paris", "Rome"), ("expression", "\\text{odd}", "\\text{even}")])
+    kind, right, other = rng.choice(
+        [("yes_no", "yes", "no"), ("word", "Paris", "Rome"), ("expression", "\\text{odd}", "\\text{even}")]
+    )
     answer = right.removeprefix("\\text{").removesuffix("}")
-    text = rng.choice(["\\boxed{{\\text{{{}}}}}", "$\\boxed{{\\textbf{{{}}}}}$", "\\boxed{{{}}}", "The answer is \\text{{{}}}."]).format(answer)
+    text = rng.choice(
+        ["\\boxed{{\\text{{{}}}}}", "$\\boxed{{\\textbf{{{}}}}}$", "\\boxed{{{}}}", "The answer is \\text{{{}}}."]
+    ).format(answer)
     target = rng.choice([right, right, other])
     return Pair(text, target, target == right, kind)
 

@@ -100,7 +100,10 @@ def test_an_alias_is_right_where_the_comparison_with_the_target_hangs(monkeypatc
         ('{"kind": "word", "target": "\xff"}', "not graded: line: Invalid JSON"),
         ('{"kind": "poem", "target": "1", "text": "1"}', "not graded: kind: Input should be"),
         ('{"kind": "integer", "target": null, "text": "1"}', "not graded: target: Input should be a valid string"),
-        ('{"kind": "integer", "target": "x", "text": "1"}', "not graded: the target 'x' cannot be read as an answer of"),
+        (
+            '{"kind": "integer", "target": "x", "text": "1"}',
+            "not graded: the target 'x' cannot be read as an answer of",
+        ),
         ('{"kind": "integer", "target": "x", "text": ""}', "not graded: the target 'x' cannot be read as an answer of"),
     ],
 )
