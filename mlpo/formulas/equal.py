@@ -185,6 +185,10 @@ def _as_set(a: Formula) -> tuple[str, Formula] | None:
 def _interval(a: Formula) -> tuple[str, Formula] | None:
     """Of 0 < x <= 2 and of 2 >= x > 0 the (0, 2] and the x."""
     args, signs = a.args, a.name.split()
+    if signs == ["!="] and args[0].head == "symbol":  # all but one
+        low, high = Formula("minus", (Formula("infinity"),)), Formula("infinity")
+        rays = Formula("tuple", (low, args[1]), "()"), Formula("tuple", (args[1], high), "()")
+        return args[0].name, Formula("union", rays)
     if signs[0] in (">", ">="):
         args, signs = args[::-1], [_TURNED.get(sign, "") for sign in signs[::-1]]
     if not set(signs) <= {"<", "<="}:

@@ -73,6 +73,7 @@ _NOISE = re.compile(
 )
 _SUPERSCRIPTS = re.compile("[⁰¹²³⁴-⁹⁻ⁿ]+")
 _PLAIN_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ⁿ", "0123456789-n")
+_LOGARITHM = re.compile(r"(?<![a-zA-Z\\])log(2|10)\(")
 _TOKEN = re.compile(r"\s*(?:(\\[a-zA-Z]+|\\.|[a-zA-Z]+|[0-9]+(?:\.[0-9]+)?|\.[0-9]+|<=|>=|!=|\.\.\.|\S))", re.DOTALL)
 _NUMBER = re.compile(
     r"\s*((?:[0-9]{1,3}(?:(?:,|\{,\})[0-9]{3})+(?![0-9])|[0-9]+)(?:\.(?:[0-9]+|(?=\s*\\overline)))?|\.[0-9]+)(?:[eE]([-+]?[0-9]{1,6})(?![0-9a-zA-Z.]))?"
@@ -117,7 +118,7 @@ def _plain(text: str) -> str:
     for character, latex in _PLAIN_CHARACTERS.items():
         text = text.replace(character, latex)
     text = _SUPERSCRIPTS.sub(lambda m: f"^{{{m[0].translate(_PLAIN_DIGITS)}}}", text)
-    return _NOISE.sub(" ", text.replace("**", "^")).strip()
+    return _NOISE.sub(" ", _LOGARITHM.sub(r"\\log_{\1}(", text.replace("**", "^"))).strip()
 
 
 def _is_symbols(words: str) -> bool:
@@ -426,8 +427,11 @@ class _Reader:
         if piece in ("(", "[", "\\{"):
             return self.bracketed(piece)
         if piece == "{":
-            self.at -= 1
-            return self.group()
+            in_list, self.in_list = self.in_list, True
+            inside = self.items()
+            self.in_list = in_list
+            self.expect("}")
+            return Formula("set", inside.args) if inside.head == "list" else inside
         if piece in ("|", "\\lvert", "\\vert"):
             self.bars += 1
             found_inside = self.sum()
@@ -503,7 +507,9 @@ class _Reader:
         if name == "operatorname":
             return self.named(self.script())
         if piece in DECORATIONS:
-            return Formula("symbol", name=f"{name} {self.script()}")
+            if (letter := self.script()) == "R" and piece == "\\mathbb":
+                return Formula("tuple", (Formula("minus", (Formula("infinity"),)), Formula("infinity")), "()")
+            return Formula("symbol", name=f"{name} {letter}")
         if name in ("infty", "pi") or name in FUNCTIONS or name in GREEK:
             return self.named(name)
         if name in ("Re", "Im", "imath"):
@@ -519,6 +525,7 @@ class _Reader:
             return Formula("infinity")
         if name in ("pi", "e", "i"):
             return Formula("constant", name=name) if self.peek() != "_" else self.with_script(name)
+        name = {"varnothing": "emptyset", "varepsilon": "epsilon"}.get(name, name)
         if len(name) > 1 and name not in GREEK:
             raise UnreadableError(f"{self.text!r}: {name}")
         if name in "fgh" and self.peek() == "(":

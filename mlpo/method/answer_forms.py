@@ -47,6 +47,8 @@ _BOLD_ITEM = re.compile(r"\A\s*+[-–]\s++(?=\*)")
 """The bullet of "- **7**"."""
 _LATEX_NOISE = re.compile(r"(?<!\\)\\[!,;: ]|\\(?:left|right)(?![a-zA-Z])|(?<!\\)\\[()\[\]]|[$`]")
 """Not the end of a matrix's row, \\\\ before a blank."""
+_NO_THOUSANDS = re.compile(r"(?<=[0-9])\\[,;: ](?![0-9]{3}(?![0-9]))(?=[0-9])")
+"""The space of 1\\,2; that of 1\\,200 is a comma's."""
 _TIMES = re.compile(r"\s*\\(?:times|cdot)(?![a-zA-Z])\s*|\\\*|[×⋅·]")
 _STARS = re.compile(
     r"""(?:(?<=[^\W_]|[)\]}%*])|(?<=[0-9]!))(?:\*++|[^\S\n]++\*++[^\S\n]++)(?=[-+]?(?:[^\W_]|[(\[{\\*]|\.[0-9]))
@@ -74,15 +76,21 @@ _SOLVED = re.compile(r"\s*+,?\s*+([a-zA-Z])\s*+(?:[=<>≤≥]|\\(?:le|leq|ge|geq
 _SHORT_FRACTION = re.compile(r"\\frac\s*+(?:\{\s*+([0-9]++)\s*+\}|([0-9]))\s*+(?:\{\s*+([0-9]++)\s*+\}|([0-9]))")
 _SCALED = re.compile(r"(?<=[0-9])\s*+(hundred|thousand|million|billion|trillion)s?\b", re.IGNORECASE)
 _SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_COMMANDS = (
+    "sqrt|log|ln|lg|exp|(?:arc)?(?:sin|cos|tan)h?|sec|csc|cot|pm|mp|c?frac|binom|overline|lfloor|lceil|gcd|lcm|max|min|sum|int|"
+    "prod|Re|Im|pi|theta|infty|[bp]?mod|[lc]?dots"
+)
 _COMPUTED_FROM = re.compile(
-    r"(?:\\(?!frac|text|boxed|circ|approx|le\b|ge\b)[a-zA-Z]+|√|(?<![a-zA-Z])(?:sqrt|log|ln|exp|sin|cos|tan))\s*+[\[({|]?\s*+[-+]?\Z"
+    rf"(?:\\(?:{_COMMANDS})|√|±|(?<![a-zA-Z])(?:sqrt|log|ln|exp|sin|cos|tan))(?:\[[0-9]\]|_\{{?\w{{1,6}}\}}?)?\s*+[\[({{|]?\s*+[-+]?\Z"
+    r"|(?<![a-zA-Z])[b-hj-zB-HJ-Z]\s*+[-+*/^_]\s*+[({]?[-+]?\Z|[\^_]\s*+[({]?[-+]?\Z|\}\s*+\{\s*+[-+]?\Z|\|\Z(?<=\S\|)"
 )
 _COMPUTED_WITH = re.compile(
-    r"\((?=\s*+[-+]?[0-9])|\s*+[)\]}]?\s*+(?:"
-    r"\\(?:sqrt|pi|log|ln|exp|sin|cos|tan|infty|mod|bmod|pmod|binom|e|i|theta|overline|[lc]?dots)(?![a-zA-Z])"
-    r"|[√π∞!]|%\s*+[a-zA-Z0-9(](?![a-zA-Z])"
+    rf"\((?=\s*+[-+]?[0-9])|\s*+[)\]}}]?\s*+(?:\\(?:{_COMMANDS}|[ei])(?![a-zA-Z])|[√π∞!]|%\s*+[a-zA-Z0-9(](?![a-zA-Z])"
+    r"|[-+*/^]\s*+[b-hj-zB-HJ-Z](?![a-zA-Z])"
     r"|(?:sqrt|pi|mod|squared|cubed|factorial|choose|or (?:more|less|fewer))(?![a-zA-Z]))"
 )
+_UNIT_POWER = re.compile(r"((?<=[a-z])[a-z]|(?<=[0-9])\s*+c?m)\^\{?[23]\}?(?![0-9])")
+"""That of 12 cm^2."""
 """A number between these is a part of something: 4\\sqrt{4} and 3 \\mod 7 are not 4 and 3."""
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
 _WORD_HEDGE = re.compile(r"\bor\b|\||(?<=\w)\s*/\s*(?=\w)")
@@ -109,7 +117,7 @@ _NOT_LETTER = re.compile(
 )
 _LETTER_NOT = re.compile(
     rf"(?:{_ANY_LETTER.pattern})[)*]*+\s++"
-    r"(?i:(?:is|was)(?:n['’]t|\s++(?:not|wrong|incorrect|false))|can(?:not|['’]t)\s++be)\b"
+    r"(?i:(?:is|was|are|were)(?:n['’]t|\s++(?:not|wrong|incorrect|false))|can(?:not|['’]t)\s++be)\b"
 )
 _BRACKETS = re.compile(r"(?:^|[\s:\"'`$*])([()\[\]{}<>](?: *[()\[\]{}<>])*)[\s\"'`$*.]*$")
 _ITEM_BREAK = re.compile(r"\s*(?:[,;\n]|\band\b)\s*")
@@ -157,6 +165,7 @@ def _one_value(text: str) -> Fraction | None:
     if text.isdecimal() and text.isascii() and len(text) <= MAX_DIGITS:  # by far the most frequent
         return Fraction(int(text))
     text = _plain_fractions(_plain_latex(_BOLD_ITEM.sub("", text))).replace("{,}", ",")
+    text = _UNIT_POWER.sub(r"\1", text)
     if _SCALED.search(text):
         text = _SCALED.sub(lambda m: f"e{_SCALES[m[1].lower()]}", text)
     if "=" in text and not _OR.search(text):
@@ -218,7 +227,7 @@ def _expression(text: str) -> str | None:
         text = text[stated[-1].end() :]
     if _OR.search(text):
         text = _solutions(text)
-    text = _PERCENT.sub("%", _DOTS.sub(r"\\ldots ", text).strip(" .,;:"))
+    text = _PERCENT.sub("%", _DOTS.sub(r"\\ldots ", text).strip(" .,;:").lstrip("= "))
     if (value := number_of(_plain_fractions(text))) is not None:  # 4 4/9, before its space goes
         return _written(value)
     text = _IMPLICIT_TIMES.sub(lambda m: f"{m[1]} " if m[1] else "", " ".join(text.split()))
@@ -238,6 +247,7 @@ def _solutions(text: str) -> str:
 
 def _plain_latex(text: str) -> str:
     text = text.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").replace("\\%", "%").replace("\\$", "")
+    text = _NO_THOUSANDS.sub(" ", text)
     text = _LATEX_NOISE.sub("", _TIMES.sub("*", _unwrapped(text))).translate(_MINUS_SIGNS)
     return _STARS.sub(lambda m: "" if m["markup"] else m[0], text).strip()
 
@@ -246,7 +256,7 @@ def _unwrapped(text: str) -> str:
     r"""Texts without their command, but for the short unit of a value: 5\text{ m}."""
 
     def plain(match: re.Match[str]) -> str:
-        before = match.string[: match.start()].rstrip()[-1:]
+        before = match.string[: match.start()].rstrip(" \\,!;:~")[-1:]
         if _SHORT_UNIT.fullmatch(match[1]) and (before.isdigit() or before in tuple("})")):
             return f"\\text{{{''.join(match[1].split())}}}"
         return f" {match[1]} "

@@ -36,7 +36,8 @@ _CUE = re.compile(
 _STATED = re.compile(r"(?:\b(?:is|are|equals)|=)\s++(?=\S)")
 _BRACE = re.compile(r"(?P<box>\\boxed\s*)?(?P<open>\{)|\\boxed\s+(?P<token>\w)|\\.|(?P<close>\})", re.DOTALL)
 _OPEN_BOX = re.compile(r"\\boxed\s*\{")
-_OPEN_DISPLAY = re.compile(r"(?<!\\)\\\[|\$\$")
+_OPEN_DISPLAY = re.compile(r"(?<!\\)\\\[|\$\$|\\begin\{(?:align|equation|gather|eqnarray|multline)\*?\}")
+_ALIGNED = re.compile(r"\\(?:begin|end)\{(?:aligned|split|gathered|align\*?)\}")
 _MATHS = re.compile(r"[0-9$=\\]")
 _STATED_KINDS = ("word", "integer", "number")
 _NUMBER_KINDS = ("integer", "number")
@@ -225,17 +226,22 @@ def _stated(sentence: str) -> str | None:
 
 
 def _flat_displays(text: str) -> tuple[str, list[str]]:
-    r"""The text with each displayed formula, \[...\] or $$...$$, in one line, and these formulas."""
+    r"""The text with each displayed formula, \[...\], $$...$$ or the last row of an align, in one line; and these."""
     parts: list[str] = []
     displays: list[str] = []
     at = 0
     while (opened := _OPEN_DISPLAY.search(text, at)) is not None:
-        close = "\\]" if opened[0] == "\\[" else "$$"
+        close = {"\\[": "\\]", "$$": "$$"}.get(opened[0]) or opened[0].replace("begin", "end")
         end = text.find(close, opened.end())
         if end < 0:
             break
-        formula = " ".join(text[opened.end() : end].split())
-        parts += [text[at : opened.end()], " ", formula, " ", close]
+        inside = text[opened.end() : end]
+        formula = _ALIGNED.sub("", inside)
+        if formula != inside or close.startswith("\\end"):
+            rows = [row for row in formula.replace("&", " ").split("\\\\") if row.strip()]
+            formula = rows[-1] if rows else ""
+        formula = " ".join(formula.split())
+        parts += [text[at : opened.start()], "\\[ ", formula, " \\]"]
         displays.append(formula)
         at = end + len(close)
     return "".join([*parts, text[at:]]), displays

@@ -22,7 +22,7 @@ from mlpo.formulas.equal import equal
 from mlpo.method.answers import is_correct, parse_plain
 from mlpo.types import AnswerKind, Problem
 
-NUM_PAIRS = int(os.environ.get("MLPO_PAIRS", "2400"))
+NUM_PAIRS = int(os.environ.get("MLPO_PAIRS", "3400"))
 SEED = int(os.environ.get("MLPO_PAIRS_SEED", "0"))
 X, Y, R = sympy.symbols("x y r", real=True)
 BOXES = (
@@ -153,6 +153,21 @@ def text_after_a_number(rng: random.Random) -> Pair:
         False,
         kind,
     )
+
+
+def text_around_a_number(rng: random.Random) -> Pair:
+    n, letter = rng.randint(2, 99), rng.choice("bxyztk")
+    written = rng.choice([
+        "{x}+{n}", "{x} - {n}", "{x}/{n}", "{n}/{x}", "{x}^{n}", "{x}^{{{n}}}", "\\frac{{{x}}}{{{n}}}",
+        "\\frac{{{n}}}{{{x}}}",
+        "\\sqrt{{{n}}}", "\\sqrt[3]{{{n}}}", "sqrt({n})", "\\pm {n}", "±{n}", "\\ln {n}", "\\log_2({n})", "\\sin({n})",
+        "{n} - {x}",
+        "{n}+{x}", "{x}*{n}", "{n}*{x}", "{n}^{x}", "{x}_{{{n}}}", "\\binom{{{n}}}{{{x}}}", "√{n}",
+        "\\lfloor {n}{x} \\rfloor",
+    ]).format(n=n, x=letter)  # fmt: skip
+    kind: AnswerKind = rng.choice(["expression", "integer", "number"])
+    frame = rng.choice(["\\boxed{{{}}}", "The answer is ${}$", "<answer>{}</answer>", "So it is\n\\[\n{}\n\\]"])
+    return Pair(frame.format(written), str(n), False, kind)
 
 
 def sequence(rng: random.Random) -> Pair:
@@ -309,7 +324,8 @@ def word(rng: random.Random) -> Pair:
 
 
 KINDS = (
-    notation, rewritten, identity, changed, tiny, text_after_a_number, sequence, collection, measure, mixed, decimal,
+    notation, rewritten, identity, changed, tiny, text_after_a_number, text_around_a_number, sequence, collection,
+    measure, mixed, decimal,
     equation, named, two_signs, letter, word,
 )  # fmt: skip
 
