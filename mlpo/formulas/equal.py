@@ -176,6 +176,8 @@ def _as_set(a: Formula) -> tuple[str, Formula] | None:
         return "", a
     signs, args = a.name.split(), a.args
     if signs[-1] in ("=", "in") and args[0].head == "symbol" and set(signs) <= {"=", "in"}:
+        if len(args) > 2 and not all(_same(args[-1], other) for other in args[1:-1]):  # x = 4 = 5
+            return None
         return args[0].name, args[-1]
     if set(signs) == {"="} and all(_same(args[0], other) for other in args[1:]):  # 1 + 1 = 2
         return "", args[-1]
@@ -277,7 +279,13 @@ def _decimal_places(a: Formula) -> int:
 def _is_rounding_of(decimal: Formula, places: int, other: Formula) -> bool:
     if _symbols(other) or _holds(other, "decimal") or _has_last_digit(other):
         return False
-    return _agree(decimal, other, lambda x, y, _: abs(x - y) < mp.mpf(10) ** -places)
+    last = Fraction(1, 10**places)
+    return _agree(decimal, other, lambda x, y, _: rounds(x, y, mp.mpf(last.numerator) / last.denominator))
+
+
+def rounds(decimal: Value, exact: Value, last: Value) -> bool:
+    """Is the decimal the other one rounded, or cut off, at its last place?"""
+    return bool(abs(decimal - exact) * 2 <= last or (abs(decimal) < abs(exact) < abs(decimal) + last))
 
 
 def _has_last_digit(a: Formula) -> bool:
@@ -415,8 +423,14 @@ def _without_estimate(a: Formula) -> Formula:
     signs = a.name.split()
     if signs[-1] != "~" or signs.count("~") > 1:
         raise UnreadableError("an estimate of an estimate")
+    if _symbols(a.args[-1]) or not _agree(a.args[-2], a.args[-1], _near):
+        raise UnreadableError("an estimate of something else")
     args, signs = a.args[:-1], signs[:-1]
     return Formula("relation", args, " ".join(signs)) if signs else args[0]
+
+
+def _near(x: Value, y: Value, _: Value) -> bool:
+    return bool(abs(x - y) * 100 <= abs(x))
 
 
 def _signs_chosen(a: Formula) -> Formula:

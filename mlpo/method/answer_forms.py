@@ -119,6 +119,7 @@ _LETTER_NOT = re.compile(
     rf"(?:{_ANY_LETTER.pattern})[)*]*+\s++"
     r"(?i:(?:is|was|are|were)(?:n['’]t|\s++(?:not|wrong|incorrect|false))|can(?:not|['’]t)\s++be)\b"
 )
+_REASON = re.compile(r"\b(because|since|as opposed to|rather than|instead of)\b", re.IGNORECASE)
 _BRACKETS = re.compile(r"(?:^|[\s:\"'`$*])([()\[\]{}<>](?: *[()\[\]{}<>])*)[\s\"'`$*.]*$")
 _ITEM_BREAK = re.compile(r"\s*(?:[,;\n]|\band\b)\s*")
 _LIST_LEAD = re.compile(r".*\bthe answer is\b", re.IGNORECASE | re.DOTALL)
@@ -334,6 +335,8 @@ def _choice(text: str, choices: tuple[str, ...]) -> str | None:
         said = {options[whole]}
     elif led and quoted:  # an option's own words may hold a letter or a "not": "IV - A New Hope"
         said = {led[1], quoted}
+    elif (chosen := _before_reason(text, letters)) is not None:
+        said = {chosen}
     elif denied := _denied_letters(text, letters):
         said = _letters_in(text[: min(denied)], letters)  # what is said before, in "B because C is wrong"
         if said != _letters_in(text, letters) - set(denied.values()):
@@ -344,6 +347,13 @@ def _choice(text: str, choices: tuple[str, ...]) -> str | None:
         said = _letters_in(text, letters) or {options[o] for o in options if re.search(rf"\b{re.escape(o)}\b", whole)}
     letter = said.pop() if len(said) == 1 else ""
     return letter if letter and letter in letters else None
+
+
+def _before_reason(text: str, letters: str) -> str | None:
+    """The one letter before a reason, such as the B of "B because C is wrong"."""
+    choice, reason, _ = _REASON.split(text, maxsplit=1) if _REASON.search(text) else (text, "", "")
+    said = _letters_in(choice, letters)
+    return said.pop() if reason and len(said) == 1 and not _denied_letters(choice, letters) else None
 
 
 def _letters_in(text: str, letters: str) -> set[str]:

@@ -273,7 +273,11 @@ def _close(form: str, target: str) -> bool:
     decimal = target if "/" in form else form
     digits = decimal.lstrip("-0.").replace(".", "")
     places = len(decimal.partition(".")[2])
-    return places > 0 and len(digits) >= ROUNDED_DIGITS and abs(a - b) < Fraction(1, 10**places)
+    if places == 0 or len(digits) < ROUNDED_DIGITS:
+        return False
+    short, exact = (b, a) if "/" in form else (a, b)
+    last = Fraction(1, 10**places)
+    return abs(short - exact) * 2 <= last or abs(short) < abs(exact) < abs(short) + last  # rounded, or cut off
 
 
 def _equal_expressions(form: str, target: str, equivalent: Equivalent | None) -> bool:

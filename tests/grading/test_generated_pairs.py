@@ -298,14 +298,15 @@ OPTIONS = ("a red bus", "a blue car", "a slow boat", "an old bicycle")
 
 
 def letter(rng: random.Random) -> Pair:
-    right, other = rng.sample("ABCD", 2)
+    right, other, third = rng.sample("ABCD", 3)
     said = rng.choice([
         "Answer: {r} because {o} is wrong", "The answer is {r} since ({o}) is not right.",
         "Answer: {r}, as {o} is not valid",
         "Answer: ({r}); {o} was incorrect.", "\\boxed{{\\text{{{r}}}}}", "\\boxed{{\\textbf{{({r})}}}}",
         "$\\boxed{{\\mathrm{{{r}}}}}$",
-        "Answer: {r} because ({o}) cannot be right", "**Answer:** {r}, not {o}", "Answer: {r}. {o} isn't correct.",
-    ]).format(r=right, o=other)  # fmt: skip
+        "Answer: {r} because ({o}) cannot be right", "{r} rather than {o}", "{r}, since {o} and {p} are both wrong",
+        "**Answer:** {r}, not {o}", "Answer: {r}. {o} isn't correct.",
+    ]).format(r=right, o=other, p=third)  # fmt: skip
     target = rng.choice([right, right, other])
     return Pair(said, target, target == right, "choice", OPTIONS)
 
