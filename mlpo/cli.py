@@ -174,7 +174,9 @@ def grade(
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     with lines as opened:
-        stage.run(opened, sys.stdout, name=str(file or "standard input"), workers=workers)
+        name = str(file or "standard input")
+        if not_graded := stage.run(opened, sys.stdout, name=name, workers=workers):
+            print(f"mlpo: {name}: lines not graded: {not_graded}; the reason of each is in its place", file=sys.stderr)
 
 
 @app.command()

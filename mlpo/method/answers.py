@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,20 +19,31 @@ from mlpo.types import AnswerKind, Completion, Problem
 Equivalent = Callable[[str, str], bool]
 """equivalent(answer, target): are two expressions mathematically equal?"""
 
-NUMBER_TOLERANCE = 1e-6
-"""Relative: 0.3333333 is 1/3, 0.3333 is not."""
+ROUNDED_DIGITS = 6
+"""0.333333 is 1/3, 0.33333 is not."""
 SHORT_LINE_WORDS = 4
 """The first of several lines is the answer if it has at most so many words; else the last line is."""
 
 _TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 _THINK_OPEN = re.compile(r"<think>", re.IGNORECASE)
 _THINK_CLOSE = re.compile(r"</think>", re.IGNORECASE)
-_ANSWER = re.compile(r"<answer>([^<]*(?:<(?!/?answer>)[^<]*)*)</answer>", re.IGNORECASE)
-_CUE = re.compile(r"(?:\banswer\b[\s*_]*(?:\bis\b|[:=])[\s*_:]*|####[^\S\n]*)(?:(?<=\n)-\s+)?(\S.*)", re.IGNORECASE)
-_STATEMENT = re.compile(r".*(?:\b(?:is|are|equals)|=)\s+(\S.*?)[.!]?\s*")
+_ANSWER = re.compile(r"<answer>([^<]*+(?:<(?!/?answer>)[^<]*+)*+)</answer>", re.IGNORECASE)
+_CUE = re.compile(
+    r"(?:\banswer\b[\s*_]*+(?:\bis\b|[:=])[\s*_:]*+|####[^\S\n]*+)(?:(?<=\n)-\s++)?(?=\S)",
+    re.IGNORECASE,
+)
+"""What an answer follows, up to the end of its line."""
+_STATED = re.compile(r"(?:\b(?:is|are|equals)|=)\s++(?=\S)")
 _BRACE = re.compile(r"(?P<box>\\boxed\s*)?(?P<open>\{)|\\boxed\s+(?P<token>\w)|\\.|(?P<close>\})", re.DOTALL)
 _OPEN_BOX = re.compile(r"\\boxed\s*\{")
+_OPEN_DISPLAY = re.compile(r"(?<!\\)\\\[|\$\$|\\begin\{(?:align|equation|gather|eqnarray|multline)\*?\}")
+_ALIGNED = re.compile(r"\\(?:begin|end)\{(?:aligned|split|gathered|align\*?)\}")
+_MATHS = re.compile(r"[0-9$=\\]")
 _STATED_KINDS = ("word", "integer", "number")
+_NUMBER_KINDS = ("integer", "number")
+_MATHS_KINDS = (*_NUMBER_KINDS, "expression")
+_CALLED = re.compile(r"!(?=[\s*_]{0,8}\Z)")
+"""The mark of "It is 42!", in a sentence no factorial."""
 _SENTENCE_END = re.compile(r"(?:(?<=[a-z]{3})|(?<=[0-9])|(?<=\b[Nn]o))[.!?]\s+(?=[A-Z])")
 
 
@@ -66,15 +78,22 @@ def plain_spans(text: str, kind: AnswerKind) -> tuple[str, ...]:
     for marked in (_last_tagged(visible), _boxed(visible, kind)):
         if marked is not None:
             return (marked,)
-    if cues := _CUE.findall(visible):
-        return (_first_sentence(cues[-1]),)
+    displays: list[str] = []
+    if kind in _MATHS_KINDS:
+        visible, displays = _flat_displays(visible)
+    if cue := _last(_CUE, visible):
+        said = _first_sentence(visible[cue.end() :].split("\n", 1)[0])
+        return (_CALLED.sub("", said) if kind in _NUMBER_KINDS else said,)
     lines = [line for line in visible.splitlines() if line.strip()]
     if not lines:
         return ()
     line = lines[0] if len(lines) == 1 or len(lines[0].split()) <= SHORT_LINE_WORDS else lines[-1]
+    if displays and not _MATHS.search(line):  # words after a formula that stands alone
+        return (displays[-1],)
+    line = _CALLED.sub("", line) if kind in _NUMBER_KINDS else line
     first = _first_sentence(line)
-    stated = _STATEMENT.fullmatch(first) if kind in _STATED_KINDS else None
-    return (stated[1], first, line) if stated else (first, line)
+    stated = _stated(first) if kind in _STATED_KINDS else None
+    return (first, line) if stated is None else (stated, first, line)
 
 
 def parse_last_line(text: str, kind: AnswerKind, choices: Sequence[str] = ()) -> str | None:
@@ -111,7 +130,8 @@ def leader_answer(completion: Completion, problem: Problem, *, lenient: bool = F
 def is_correct(answer: str | None, problem: Problem, *, equivalent: Equivalent | None = None) -> bool:
     """Does `answer` equal the target or an alias? None never does; a hedge never does.
 
-    Numbers are compared by value, expressions by form, then by value, then by `equivalent` where it is given.
+    Numbers are compared by value, exactly but for a decimal that rounds a fraction; expressions by form, then by
+    value, then by `equivalent` where it is given.
 
     Raises:
         ValueError: neither the target nor an alias can be read as the problem's kind, so nothing could be right.
@@ -157,8 +177,10 @@ def _after_think(text: str) -> str:
 
 
 def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    matches = list(pattern.finditer(text))
-    return matches[-1] if matches else None
+    last = None
+    for match in pattern.finditer(text):
+        last = match
+    return last
 
 
 def _last_tagged(visible: str) -> str | None:
@@ -194,6 +216,37 @@ def _form(span: str, kind: AnswerKind, choices: tuple[str, ...]) -> str | None:
     return canonical_form((span if boxed is None else boxed).strip(), kind, choices)
 
 
+def _stated(sentence: str) -> str | None:
+    """What follows the last "is" or "=" of a sentence, without the mark that ends it."""
+    found = _last(_STATED, sentence)
+    if found is None:
+        return None
+    stated = sentence[found.end() :].rstrip()
+    return stated[:-1].rstrip() if len(stated) > 1 and stated[-1] in ".!" else stated
+
+
+def _flat_displays(text: str) -> tuple[str, list[str]]:
+    r"""The text with each displayed formula, \[...\], $$...$$ or the last row of an align, in one line; and these."""
+    parts: list[str] = []
+    displays: list[str] = []
+    at = 0
+    while (opened := _OPEN_DISPLAY.search(text, at)) is not None:
+        close = {"\\[": "\\]", "$$": "$$"}.get(opened[0]) or opened[0].replace("begin", "end")
+        end = text.find(close, opened.end())
+        if end < 0:
+            break
+        inside = text[opened.end() : end]
+        formula = _ALIGNED.sub("", inside)
+        if formula != inside or close.startswith("\\end"):
+            rows = [row for row in formula.replace("&", " ").split("\\\\") if row.strip()]
+            formula = rows[-1] if rows else ""
+        formula = " ".join(formula.split())
+        parts += [text[at : opened.start()], "\\[ ", formula, " \\]"]
+        displays.append(formula)
+        at = end + len(close)
+    return "".join([*parts, text[at:]]), displays
+
+
 def _first_sentence(line: str) -> str:
     return _SENTENCE_END.split(line, maxsplit=1)[0]
 
@@ -211,8 +264,20 @@ def _accepted(problem: Problem) -> tuple[str, ...]:
 
 
 def _close(form: str, target: str) -> bool:
+    """The same number; a decimal of six digits or more may also round a fraction that has no last digit."""
     a, b = number_of(form), number_of(target)
-    return a is not None and b is not None and abs(a - b) <= NUMBER_TOLERANCE * abs(b)
+    if a is None or b is None:
+        return False
+    if a == b or ("/" in form) == ("/" in target):
+        return a == b
+    decimal = target if "/" in form else form
+    digits = decimal.lstrip("-0.").replace(".", "")
+    places = len(decimal.partition(".")[2])
+    if places == 0 or len(digits) < ROUNDED_DIGITS:
+        return False
+    short, exact = (b, a) if "/" in form else (a, b)
+    last = Fraction(1, 10**places)
+    return abs(short - exact) * 2 <= last or abs(short) < abs(exact) < abs(short) + last  # rounded, or cut off
 
 
 def _equal_expressions(form: str, target: str, equivalent: Equivalent | None) -> bool:

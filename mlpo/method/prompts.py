@@ -19,7 +19,7 @@ LEADER_SYSTEM = (
 NOTE = "Note: "
 """Before a passage that an agent looked up."""
 WORDS = re.compile(r"\w+")
-TAGS = re.compile(r"<(\s*/?\s*(?:think|answer)\b[^>]*)>", re.IGNORECASE)
+TAGS = re.compile(r"<(\s*+/?\s*+(?:think|answer)\b[^<>]*+)>", re.IGNORECASE)
 
 
 LookUp = Callable[[str], tuple[Passage, ...]]

@@ -8,8 +8,7 @@ from typing import NamedTuple
 _OPEN = re.compile(r"\s*<think>", re.IGNORECASE)
 _CLOSE = re.compile(r"</think>", re.IGNORECASE)
 _TAG = re.compile(r"</?(?:think|answer)>", re.IGNORECASE)
-_UNFINISHED = re.compile(r"(?:<[^<>]{0,8}|\s+|\ufffd+)\Z")
-"""What may yet become a tag, end as blank space, or be half a character."""
+_LONGEST_TAG = len("</answer>")
 
 
 class Spoken(NamedTuple):
@@ -25,8 +24,8 @@ def spoken(text: str, *, grows: bool = False) -> Spoken:
     Args:
         grows: the completion has not ended, so what it ends in is held back where the next token may change it.
     """
-    while grows and (held := _UNFINISHED.search(text)):
-        text = text[: held.start()]
+    if grows:
+        text = text[: _settled(text)]
     opened = _OPEN.match(text)
     if opened is None:
         return Spoken("", _plain(text))
@@ -34,6 +33,20 @@ def spoken(text: str, *, grows: bool = False) -> Spoken:
     if closed is None:
         return Spoken(_plain(text[opened.end() :]), "")
     return Spoken(_plain(text[opened.end() : closed.start()]), _plain(text[closed.end() :]))
+
+
+def _settled(text: str) -> int:
+    """Where that begins which may yet become a tag, end as blank space, or be half a character."""
+    end = len(text)
+    while True:
+        kept = end
+        while end and (text[end - 1].isspace() or text[end - 1] == "\ufffd"):
+            end -= 1
+        opened = text.rfind("<", max(0, end - _LONGEST_TAG), end)
+        if opened >= 0 and ">" not in text[opened:end]:
+            end = opened
+        if end == kept:
+            return end
 
 
 def _plain(text: str) -> str:

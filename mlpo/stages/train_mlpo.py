@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from mlpo.config import ConfigError, Params, effective
-from mlpo.equivalence import is_equivalent
+from mlpo.equivalence import decided, is_equivalent
 from mlpo.files import write_json_atomic
 from mlpo.inference.model_pool import ModelPool, Models
 from mlpo.layout import (
@@ -229,7 +229,7 @@ def _roller(params: Params, model_pool: ModelPool | None) -> Roller:
         group_size=config.group_size,
         sampling=Sampling(config.temperature, 1.0, config.max_completion_tokens),
         seed=params.seed,
-        score=partial(leader_reward, equivalent=is_equivalent),
+        score=partial(leader_reward, equivalent=decided),
         refresh=refresh,
     )
 

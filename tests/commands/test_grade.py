@@ -1,4 +1,4 @@
-"""`mlpo grade`: one grade a line, in order; bad lines are named; nothing hangs; memory stays flat."""
+"""`mlpo grade`: one grade a line, in order; a bad line says why in its place; nothing hangs; memory stays flat."""
 
 from __future__ import annotations
 
@@ -77,37 +77,81 @@ def test_no_more_lines_are_read_than_are_under_way(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_expression_that_hangs_is_cut_off_and_said(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(grade.EquivalenceWorker.__init__, "__kwdefaults__", {"limit_seconds": 3})
-    hangs = json.dumps({"kind": "expression", "target": "1+y", "text": "\\boxed{10^{10^{10}}}"})
+    monkeypatch.setattr(grade.EquivalenceWorker.__init__, "__kwdefaults__", {"limit_seconds": 0.5})
+    hangs = json.dumps({"kind": "expression", "target": "1+y", "text": "\\boxed{10^{9000}+(1/3)!}"})
     right = json.dumps({"kind": "expression", "target": "1+y", "text": "\\boxed{y+1}"})
-    assert [row["reason"] for row in graded([hangs, right], workers=1)] == ["timed out", "correct"]
+    rows = graded([hangs, right], workers=1)
+    assert [(row["score"], row["reason"]) for row in rows] == [(None, "timed out"), (1, "correct")]
+
+
+def test_an_alias_is_right_where_the_comparison_with_the_target_hangs(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(grade.EquivalenceWorker.__init__, "__kwdefaults__", {"limit_seconds": 0.5})
+    asked = {"kind": "expression", "target": "10^{9000}+(1/3)!", "aliases": ["1+y"], "text": "\\boxed{y+1}"}
+    assert [row["reason"] for row in graded([json.dumps(asked)])] == ["correct"]
 
 
 @pytest.mark.parametrize(
-    ("line", "message"),
+    ("line", "reason"),
     [
-        ("not json", "asked.jsonl:2: not a line to grade: line: Invalid JSON"),
-        ('{"kind": "integer", "target": "1"}', "asked.jsonl:2: not a line to grade: text: Field required"),
-        ('{"kind": "word", "target": "\xff"}', "asked.jsonl:2: not a line to grade: line: Invalid JSON"),
-        ('{"kind": "poem", "target": "1", "text": "1"}', "asked.jsonl:2: not a line to grade: kind: Input should be"),
-        ('{"kind": "integer", "target": "x", "text": "1"}', "asked.jsonl:2: the target cannot be read as an answer"),
-        ('{"kind": "integer", "target": "x", "text": ""}', "asked.jsonl:2: the target cannot be read as an answer"),
+        ("not json", "not graded: line: Invalid JSON"),
+        ("", "not graded: the line is blank"),
+        ("null", "not graded: line: Input should be"),
+        ('{"kind": "integer", "target": "1"}', "not graded: text: Field required"),
+        ('{"kind": "word", "target": "\xff"}', "not graded: line: Invalid JSON"),
+        ('{"kind": "poem", "target": "1", "text": "1"}', "not graded: kind: Input should be"),
+        ('{"kind": "integer", "target": null, "text": "1"}', "not graded: target: Input should be a valid string"),
+        (
+            '{"kind": "integer", "target": "x", "text": "1"}',
+            "not graded: the target 'x' cannot be read as an answer of",
+        ),
+        ('{"kind": "integer", "target": "x", "text": ""}', "not graded: the target 'x' cannot be read as an answer of"),
     ],
 )
-def test_a_bad_line_is_named_after_those_before_it_are_written(line: str, message: str):
+def test_a_line_that_cannot_be_graded_says_why_in_its_place(line: str, reason: str):
     out = io.StringIO()
     good = json.dumps(LINES[1][0])
-    with pytest.raises(ConfigError) as refusal:
-        grade.run([good.encode(), line.encode("latin-1"), good.encode()], out, name="asked.jsonl", workers=2)
-    assert str(refusal.value).startswith(message)
-    assert out.getvalue().count("\n") == 1
+    lines = [f"{text}\n".encode("latin-1") for text in (good, line, good)]
+    assert grade.run(lines, out, name="asked.jsonl", workers=2) == 1
+    first, bad, last = [json.loads(row) for row in out.getvalue().splitlines()]
+    assert first == last == LINES[1][1]
+    assert (bad["answer"], bad["score"]) == (None, None)
+    assert bad["reason"].startswith(reason)
 
 
-def test_the_command_reads_standard_input_and_leaves_with_2_at_a_bad_line():
+def test_a_file_in_which_nothing_can_be_graded_is_refused():
+    out = io.StringIO()
+    with pytest.raises(ConfigError, match=r"asked\.jsonl: none of its 2 lines could be graded"):
+        grade.run([b"{}\n", b"[]\n"], out, name="asked.jsonl", workers=2)
+    assert out.getvalue().count("not graded") == 2
+
+
+def test_an_empty_file_has_no_grades():
+    assert graded([]) == []
+
+
+def test_a_byte_order_mark_and_a_text_that_is_null_are_graded():
+    asked = {"kind": "integer", "target": "42", "text": None}
+    assert graded(["\ufeff" + json.dumps(LINES[1][0]), json.dumps(asked)]) == [
+        LINES[1][1], {"answer": None, "score": 0, "reason": "no answer"},
+    ]  # fmt: skip
+
+
+def test_what_a_terminal_cannot_show_is_escaped():
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="latin-1", newline="")
+    asked = [{"kind": "word", "target": word, "text": word} for word in ("Łódź", "Málaga")]
+    grade.run([json.dumps(row).encode() for row in asked], terminal, name="asked.jsonl", workers=1)
+    terminal.flush()
+    written = terminal.buffer.getvalue()
+    assert [json.loads(row)["answer"] for row in written.decode("latin-1").splitlines()] == ["łódź", "málaga"]
+    assert "málaga".encode("latin-1") in written
+
+
+def test_the_command_reads_standard_input_and_counts_what_it_could_not_grade():
     done = subprocess.run(
         [sys.executable, "-m", "mlpo.cli", "grade"],
         cwd=ROOT, input=json.dumps(LINES[1][0]) + "\n{}\n", capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
-    assert done.returncode == 2
-    assert json.loads(done.stdout) == LINES[1][1]
-    assert done.stderr == "mlpo: standard input:2: not a line to grade: kind: Field required\n"
+    assert done.returncode == 0
+    rows = [json.loads(row) for row in done.stdout.splitlines()]
+    assert rows == [LINES[1][1], {"answer": None, "score": None, "reason": "not graded: kind: Field required"}]
+    assert done.stderr == "mlpo: standard input: lines not graded: 1; the reason of each is in its place\n"

@@ -63,7 +63,10 @@ GOLDEN = {
         "2*-3": ["2*-3", "2 * –3"],
         "6": ["**6**", "*6*."],
         "5!*3": ["5!*3", "5! \\cdot 3"],
-        None: ["1 or 2", "$x=1$ or $x=2$", "x=1 \\text{ or } x=2", " . "],
+        "x=1\\lor x=2": ["$x=1$ or $x=2$", "x=1 \\text{ or } x=2", "x = 1, or x = 2"],  # an equation's solutions
+        "44/9": ["44/9"],
+        "4 4/9": [],
+        None: ["1 or 2", "x=1 or y=2", "x=1 or 2", "2 or x=1", " . "],
     },
     "choice": {
         "B": ["B", "b", "(B)", "(b)", "B.", "B)", "**B**", "(B) Paris", "Option B", "Paris", "It is Paris", "I say B",
