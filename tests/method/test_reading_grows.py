@@ -7,12 +7,12 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from mlpo.models.template import defused
-from mlpo.serving.spoken import spoken
 
 from mlpo.method.answers import last_boxed, parse_answer, parse_last_line, parse_plain, think_of, well_formed
 from mlpo.method.prompts import plain, quote
 from mlpo.method.strategies.corex import _SCORE
+from mlpo.models.chat_template import defused
+from mlpo.serving.reasoning import spoken
 
 MOST_TIMES = 2.5
 MIN_SECONDS = 0.01
