@@ -1,4 +1,4 @@
-"""A backend that never asks twice: kept completions first, the inner backend for the rest."""
+"""The cache of completions: what was asked before is answered from it, the inner backend answers the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backend that answers for a model that is dead, or refuses all, with failures, and asks it again after a while."""
+"""A circuit breaker: after a model died or refused all, its requests fail at once; after a while it is tried again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backends by model identity: each model opened once, asked through what is kept, and metered."""
+"""A pool of models: each is opened once, asked through the cache of completions, and metered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attention for any transformers decoder that never copies keys: query heads of a group stand in the query dimension.
+"""Grouped-query attention without copied keys: a group's query heads are folded into the query axis, keys read once.
 
 Transformers repeats every key and value head before calling SDPA with a mask. With grouped-query attention
 (arXiv:2305.13245) the same product is had by moving the group into the rows of the query, at no copy. In the same way

@@ -1,4 +1,4 @@
-"""Keys and values in buffers that are allocated once and written in place, by prompts and by rows that grow."""
+"""A KV cache that is allocated once and written in place, by prompts and by rows that grow."""
 
 from __future__ import annotations
 

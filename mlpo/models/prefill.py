@@ -1,4 +1,4 @@
-"""Prompts read once: what follows their last token, and the keys that every draw from them goes on from."""
+"""Prefill: each distinct prompt is run once; its KV cache and last hidden state are kept for every draw from it."""
 
 from __future__ import annotations
 

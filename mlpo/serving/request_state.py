@@ -1,4 +1,4 @@
-"""One question under way: what the event loop waits for, and what the thread that plays it tells."""
+"""One request in flight: its question, whom the thread that plays it tells, and whether the client has left."""
 
 from __future__ import annotations
 

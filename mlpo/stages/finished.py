@@ -1,4 +1,4 @@
-"""What a stage's last run left at a path, also after DVC has cleared it for a new run: dvc.lock and the cache know."""
+"""A stage's previous output, from the disk or, once DVC has cleared it for a new run, from DVC's cache."""
 
 from __future__ import annotations
 

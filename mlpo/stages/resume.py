@@ -1,4 +1,4 @@
-"""The training of a stage that may have been stopped: claimed under a fingerprint, started from float32 weights."""
+"""Resume: a training goes on in its run folder if parameters and inputs are those that it was started with."""
 
 from __future__ import annotations
 
