@@ -254,7 +254,7 @@ def decimal(rng: random.Random) -> Pair:
     if gcd(top, bottom) > 1:
         return decimal(rng)
     value = f"{Decimal(top) / bottom:.{places}f}"
-    digits = value.lstrip("0.").replace(".", "")
+    digits = value.strip("0").lstrip(".0").replace(".", "")  # a form keeps no last 0
     wrong = value[:-2] + str((int(value[-2]) + 5) % 10) + value[-1]
     kind: AnswerKind = rng.choice(["expression", "number"])
     if rng.random() < 0.5 and value[-2] != ".":
