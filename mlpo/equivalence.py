@@ -35,7 +35,11 @@ class GradingError(RuntimeError):
     """The worker that compares expressions cannot be started, or ends without a result."""
 
 
-class ComparisonTimeoutError(GradingError):
+class UndecidedError(GradingError):
+    """Two expressions could not be compared; others can."""
+
+
+class ComparisonTimeoutError(UndecidedError):
     """Two expressions take more CPU time to compare than one comparison may."""
 
 
@@ -66,7 +70,8 @@ class EquivalenceWorker:
 
         Raises:
             ComparisonTimeoutError: that would take more than `limit_seconds` of CPU time.
-            GradingError: no worker can be started, or two ended without a result.
+            UndecidedError: two workers ended without a result.
+            GradingError: no worker can be started.
         """
         if max(len(answer), len(target)) > MAX_CHARS:
             return False
@@ -75,7 +80,7 @@ class EquivalenceWorker:
                 with contextlib.suppress(EOFError, ConnectionError):
                     return self._ask(answer, target)
                 self.num_deaths += 1
-        raise GradingError(f"two workers ended while they compared {answer!r} with {target!r}")
+        raise UndecidedError(f"two workers ended while they compared {answer!r} with {target!r}")
 
     def close(self) -> None:
         """End the worker; the next call starts another."""
@@ -134,14 +139,14 @@ class EquivalenceWorker:
 def is_equivalent(answer: str, target: str) -> bool:
     r"""Do two expressions (LaTeX or plain, without dollars) mean the same? "\frac{1}{2}" is "0.5".
 
-    One that takes too long to compare is not, and a warning says so; it is asked again when it comes again.
+    What cannot be decided is not, and a warning says so; it is asked again when it comes again.
 
     Raises:
         GradingError: no worker can be started.
     """
     try:
         return decided(answer, target)
-    except ComparisonTimeoutError as error:
+    except UndecidedError as error:
         logging.getLogger(__name__).warning("%s; graded as different", error)
         return False
 
@@ -151,7 +156,7 @@ def decided(answer: str, target: str) -> bool:
     """`is_equivalent` for whom "not known" is not "no", such as a reward. One worker serves a process.
 
     Raises:
-        ComparisonTimeoutError: it takes too long; nothing is kept.
+        UndecidedError: it takes too long, or ends its workers; nothing is kept.
         GradingError: no worker can be started.
     """
     return answer == target or _worker()(answer, target)

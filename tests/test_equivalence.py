@@ -19,9 +19,9 @@ from mlpo.method.answers import is_correct, parse_answer
 from mlpo.types import Problem
 
 HANGS = "10^{9000}+(1/3)!"
-"""A gamma function to 18,000 digits."""
+"""A gamma function to 36,000 digits."""
 
-SLOW = "10^{9000}+\\sin 1+\\sin 2+\\sin 3+\\cos 4"
+SLOW = "10^{4500}+\\sin 1+\\sin 2+\\sin 3+\\cos 4"
 """Some tenths of a second."""
 
 

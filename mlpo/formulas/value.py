@@ -15,7 +15,7 @@ from mpmath import mp
 from mlpo.formulas.read import Formula
 
 MIN_DIGITS = 50
-MAX_DIGITS = 20_000
+MAX_DIGITS = 40_000
 """Where more digits would be needed nothing is said."""
 MAX_LOG = 1_000_000
 """Of a power: larger and smaller ones have no value here."""
@@ -39,8 +39,8 @@ class Evaluation:
 
     @property
     def digits_needed(self) -> int:
-        """Twice the exponents of ten that occurred, and the usual ones."""
-        return MIN_DIGITS + 2 * self.largest
+        """Four times the exponents of ten that occurred, since cos(10^-30) is 10^-60 from 1, and the usual ones."""
+        return MIN_DIGITS + 4 * self.largest
 
     def of(self, formula: Formula) -> Value:
         """The value.
@@ -50,7 +50,7 @@ class Evaluation:
         """
         try:
             value = self._of(formula)
-        except (ZeroDivisionError, OverflowError, ValueError) as error:
+        except (ZeroDivisionError, OverflowError, ValueError, TypeError) as error:  # a TypeError orders complex values
             raise UndefinedError(str(error)) from None
         if mp.isnan(value) or mp.isinf(value):
             raise UndefinedError("not finite")
@@ -71,11 +71,13 @@ class Evaluation:
         if formula.head == "constant":
             return {"pi": +mp.pi, "e": +mp.e, "i": mp.mpc(0, 1)}[formula.name]
         if formula.head == "call":
-            return self._call(formula)
+            return _zero_or(self._call(formula), 1)
         rule = _RULES.get(formula.head)
         if rule is None:
             raise UndefinedError(formula.head)
-        return rule(*(self.of(part) for part in formula.args))
+        parts = [self.of(part) for part in formula.args]
+        value = rule(*parts)
+        return _zero_or(value, max(abs(part) for part in parts)) if formula.head == "plus" else value
 
     def _call(self, formula: Formula) -> Value:
         parts = [self.of(part) for part in formula.args]
@@ -84,9 +86,16 @@ class Evaluation:
         if formula.name == "log":
             base = parts[1] if len(parts) > 1 else mp.mpf(10)
             return mp.log(parts[0]) / mp.log(base)
+        if formula.name in ("sinh", "cosh", "tanh") and abs(parts[0]) < MAX_LOG:
+            self.largest = max(self.largest, int(abs(parts[0])))  # of their exponentials
         if formula.name in ("tan", "cot", "sec", "csc"):
             return _quotient_of_sine_and_cosine(formula.name, parts[0])
         return _FUNCTIONS[formula.name](parts[0])
+
+
+def _zero_or(value: Value, scale: Value) -> Value:
+    """0 where only rounding is left of what cancels out, as in sin(pi): the digits go beyond whatever is written."""
+    return value if abs(value) > scale * mp.mpf(10) ** (-mp.dps * 3 // 4) else mp.mpf(0)
 
 
 def _power(base: Value, exponent: Value) -> Value:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
+from decimal import Decimal
 from math import gcd
 from typing import NamedTuple
 
@@ -252,8 +253,8 @@ def decimal(rng: random.Random) -> Pair:
     places = rng.randint(3, 14)
     if gcd(top, bottom) > 1:
         return decimal(rng)
-    value = str(sympy.N(Q(top, bottom), places + 3)) if rng.random() < 0.5 else f"{top / bottom:.{places}f}"
-    digits = value.lstrip("0.").replace(".", "")
+    value = f"{Decimal(top) / bottom:.{places}f}"
+    digits = value.strip("0").lstrip(".0").replace(".", "")  # a form keeps no last 0
     wrong = value[:-2] + str((int(value[-2]) + 5) % 10) + value[-1]
     kind: AnswerKind = rng.choice(["expression", "number"])
     if rng.random() < 0.5 and value[-2] != ".":
