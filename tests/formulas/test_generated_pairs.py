@@ -1,6 +1,6 @@
 r"""Thousands of equal and unequal pairs, made by sympy and by rules that rewrite, so that none can be met by heart.
 
-    MLPO_PAIRS=100000 MLPO_PAIRS_SEED=7 python -m pytest tests/grading/test_generated_pairs.py
+    MLPO_PAIRS=100000 MLPO_PAIRS_SEED=7 python -m pytest tests/formulas/test_generated_pairs.py
 
 asks for more of each kind, from another seed (a night's size: five minutes of one core). A failure prints both seeds,
 the run's and the pair's, which `pair(kind, seed)` makes again. What is equal, sympy says, other code than ours.
