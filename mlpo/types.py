@@ -106,6 +106,11 @@ class Completion:
     """Mean entropy of the token distributions along the text, at temperature 1, nats; None where not known."""
 
     @property
+    def tokens(self) -> int:
+        """Of prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
     def certainty(self) -> float | None:
         """How sure the model was, from 0 to 1: exp(-entropy); None where not known."""
         return None if self.entropy is None else math.exp(-self.entropy)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from itertools import islice
 
@@ -13,6 +12,7 @@ from mlpo.method.metrics.evaluation import Graded, grade
 from mlpo.report.rows import in_reading_order, strategy_label
 from mlpo.report.transcript import transcript_markdown
 from mlpo.store import read_jsonl
+from mlpo.suggestion import suggestion
 from mlpo.types import Problem, Transcript
 
 EVERY = "all"
@@ -47,8 +47,7 @@ def _transcripts(strategy: str, problems: dict[str, Problem], *, everything: boo
     path = transcripts_of(strategy)
     if not path.is_file():
         played = sorted(file.stem for file in TRANSCRIPTS.glob("*.jsonl"))
-        close = difflib.get_close_matches(path.stem, played, n=1)
-        mend = f"did you mean {close[0]}?" if close else f"there are {', '.join(played) or 'none'}"
+        mend = suggestion(path.stem, played)
         raise ConfigError(f"{path}: {strategy} was not evaluated here; {mend} (see evaluate.rivals)")
     for transcript in read_jsonl(path, Transcript):
         if transcript.problem_id in problems:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from mlpo.config.rows import ALL_FAMILIES, DemonstrateConfig, PrepareConfig, Pro
 from mlpo.config.runtime import RuntimeConfig
 from mlpo.config.section import ConfigError, Section
 from mlpo.config.training import TrainMlpoConfig, TrainSftConfig
+from mlpo.suggestion import suggestion
 
 
 class RoundsConfig(Section):
@@ -153,9 +153,7 @@ def _explain(source: str, raw: dict[str, Any], error: dict[str, Any]) -> str:
     dotted = ".".join(where)
     if error["type"] == "extra_forbidden":
         known = _known_keys(where[:-1])
-        close = difflib.get_close_matches(where[-1], known, n=1)
-        mend = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
-        return f"{source}: {dotted} is unknown; {mend}"
+        return f"{source}: {dotted} is unknown; {suggestion(where[-1], known, otherwise='known keys:')}"
     if error["type"] == "missing":
         return f"{source}: {dotted} is missing; add it"
     message = error["msg"].removeprefix("Value error, ")

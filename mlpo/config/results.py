@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from mlpo.config.section import Section
+from mlpo.suggestion import suggestion
 
 RIVALS = (
     "debate",
@@ -61,9 +61,7 @@ class EvaluateConfig(Section):
     def _rivals_are_known(cls, rivals: tuple[str, ...]) -> tuple[str, ...]:
         for name in rivals:
             if name not in RIVALS:
-                close = difflib.get_close_matches(name, RIVALS, n=1)
-                mend = f"did you mean {close[0]}?" if close else f"there are {', '.join(RIVALS)}"
-                raise ValueError(f"{name} is unknown; {mend}")
+                raise ValueError(f"{name} is unknown; {suggestion(name, RIVALS)}")
         if len(set(rivals)) < len(rivals):
             raise ValueError("a rival is named twice; name each once")
         return rivals

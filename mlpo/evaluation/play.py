@@ -134,7 +134,7 @@ def play(
 
 def _tokens(graded: Sequence[Graded]) -> dict[str, int]:
     """What a strategy spent, by problem: prompts and completions."""
-    return {g.problem.id: sum(c.prompt_tokens + c.completion_tokens for c in g.transcript.completions) for g in graded}
+    return {g.problem.id: sum(c.tokens for c in g.transcript.completions) for g in graded}
 
 
 def _play_contest(

@@ -96,4 +96,4 @@ class MeteredBackend:
 
 
 def _tokens(completion: Completion) -> int:
-    return completion.prompt_tokens + completion.completion_tokens
+    return completion.tokens

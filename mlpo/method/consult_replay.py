@@ -114,4 +114,4 @@ def attempts(trail: MeasuredTrail, policy: ConsultPolicy) -> tuple[Attempt, ...]
 
 def tokens_of(completions: Iterable[Completion]) -> int:
     """Tokens of prompts and completions together."""
-    return sum(c.prompt_tokens + c.completion_tokens for c in completions)
+    return sum(c.tokens for c in completions)

@@ -26,7 +26,7 @@ def transcript_markdown(graded: Graded) -> str:
     lines += (
         ["- asked besides", *(f"    - {c.model}: {_said(c)}" for c in transcript.extra)] if transcript.extra else []
     )
-    tokens = sum(c.prompt_tokens + c.completion_tokens for c in transcript.completions)
+    tokens = sum(c.tokens for c in transcript.completions)
     cost = f"{len(transcript.completions)} generations, {tokens} tokens"
     answer = f"{one_line(transcript.answer or 'no answer')}, {'right' if graded.correct else 'wrong'}"
     return "\n".join([*lines, f"- {transcript.strategy}: {answer}; {cost}"])

@@ -6,7 +6,6 @@ them; the reply says how many were passed over. What would change an answer and 
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mlpo.config import ServeConfig
 from mlpo.evaluation.question import problem_of
 from mlpo.serving.events import Refused
+from mlpo.suggestion import suggestion
 from mlpo.types import LEADER, AnswerKind, Problem
 
 SOLO = "leader-solo"
@@ -175,9 +175,7 @@ def _checked(body: dict[str, Any]) -> _Body:
         first = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(where, _Body.model_fields, n=1)
-        mend = f"did you mean {close[0]}?" if close else f"there are {', '.join(_Body.model_fields)}"
-        raise _bad(f"{where} is unknown; {mend}", where)
+        raise _bad(f"{where} is unknown; {suggestion(where, _Body.model_fields)}", where)
     if first["type"] == "missing":
         raise _bad(f"{where} is missing; add it", where)
     got = f" (got {first['input']!r})" if isinstance(first["input"], int | float | str) else ""

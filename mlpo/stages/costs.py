@@ -33,12 +33,7 @@ def strategy_seconds(graded: Mapping[str, Sequence[Graded]], used: Mapping[str, 
     """
     rates = {model: usage.seconds_per_token for model, usage in used.items()}
     return {
-        name: sum(
-            (c.prompt_tokens + c.completion_tokens) * rates.get(c.model, 0.0)
-            for row in rows
-            for c in row.transcript.completions
-        )
-        / len(rows)
+        name: sum(c.tokens * rates.get(c.model, 0.0) for row in rows for c in row.transcript.completions) / len(rows)
         for name, rows in graded.items()
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 from mlpo.config import ConfigError, Params, Section, parse_params, raw_params
 from mlpo.config.overrides import merge
 from mlpo.layout import PARAMS
+from mlpo.suggestion import suggestion
 from mlpo.types import LEADER
 
 STUDIES = Path("configs/studies")
@@ -113,7 +113,7 @@ def load_study(root: Path, name: str) -> Study:
     """
     known = study_names(root)
     if name not in known:
-        raise ConfigError(f"study {name} is unknown; {_mend(name, known)} ({STUDIES}/<name>.yaml)")
+        raise ConfigError(f"study {name} is unknown; {suggestion(name, known)} ({STUDIES}/<name>.yaml)")
     source = STUDIES / f"{name}.yaml"
     try:
         raw = yaml.safe_load((root / source).read_text(encoding="utf-8"))
@@ -148,12 +148,7 @@ def variant_params(
 def _check_known(where: str, name: str, known: Iterable[str]) -> None:
     names = list(known)
     if name not in names:
-        raise ValueError(f"{where}: variant {name} is unknown; {_mend(name, names)}")
-
-
-def _mend(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+        raise ValueError(f"{where}: variant {name} is unknown; {suggestion(name, names)}")
 
 
 def _explain(source: Path, error: dict[str, Any]) -> str:
@@ -163,7 +158,7 @@ def _explain(source: Path, error: dict[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         parts: dict[str, type[Section]] = {"variants": Variant, "comparisons": Comparison}
         section = parts.get(where[0] if len(where) > 1 else "", Study)
-        return f"{source}: {dotted} is unknown; {_mend(where[-1], list(section.model_fields))}"
+        return f"{source}: {dotted} is unknown; {suggestion(where[-1], list(section.model_fields))}"
     if error["type"] == "missing":
         return f"{source}: {dotted} is missing; add it"
     return f"{source}: {dotted + ': ' if dotted else ''}{error['msg'].removeprefix('Value error, ')}"

@@ -130,7 +130,7 @@ def _completion(
         {
             "input_tokens": completion.prompt_tokens,
             "output_tokens": completion.completion_tokens,
-            "total_tokens": completion.prompt_tokens + completion.completion_tokens,
+            "total_tokens": completion.tokens,
         },
     )
     failed = completion.finish_reason == "error"

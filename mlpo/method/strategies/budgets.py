@@ -82,7 +82,7 @@ def _samples(
     samples, spent, more = list[Completion](), 0, 1
     while more >= 1:
         batch = yield [request(len(samples) + i) for i in range(more)]
-        cost = sum(c.prompt_tokens + c.completion_tokens for c in batch)
+        cost = sum(c.tokens for c in batch)
         samples, spent = [*samples, *batch], spent + cost
         left = budget[problem.id] - spent
         more = round(left * len(samples) / spent) if cost else 0  # failed generations cost nothing: no end in sight
