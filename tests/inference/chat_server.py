@@ -53,6 +53,7 @@ class ChatServer:
         self._reply, self._fault, self._max_samples = reply, fault, max_samples
         self._probs = probs
         self._port = port
+        self._connections = set[asyncio.Task[None]]()
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -85,14 +86,20 @@ class ChatServer:
         self._port = server.sockets[0].getsockname()[1]
         self._started.set()
         await self._stop.wait()
+        for listening in server.sockets:
+            self._loop.remove_reader(listening.fileno())
+        # Who is just being accepted is let in before the server closes: else nobody would close that socket.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in self._connections & others:
+                task.cancel()
+            await asyncio.wait(others, timeout=0.1)
         server.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
         await asyncio.sleep(0)  # a closed connection lets go of its socket in the loop's next turn
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
         try:
             while head := (await reader.readuntil(b"\r\n\r\n")).decode():
                 length = next((int(x[15:]) for x in head.split("\r\n") if x.lower().startswith("content-length:")), 0)
