@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mlpo import equivalence as grading
+from mlpo import equivalence
 from mlpo.equivalence import ComparisonTimeoutError, EquivalenceWorker, GradingError, decided, is_equivalent
 from mlpo.method.answers import is_correct, parse_answer
 from mlpo.types import Problem
@@ -84,7 +84,7 @@ def test_the_clock_cuts_nothing_off():
 
 
 def test_a_worker_that_stays_silent_is_an_error_not_a_no(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(grading, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(equivalence, "SILENT_SECONDS", 0.5)
     stopped = EquivalenceWorker(limit_seconds=30)
     assert stopped("x", "x")
     assert stopped.pid is not None
@@ -96,7 +96,7 @@ def test_a_worker_that_stays_silent_is_an_error_not_a_no(monkeypatch: pytest.Mon
 
 def test_what_was_cut_off_is_said_and_asked_again(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     hasty = EquivalenceWorker(limit_seconds=0.3)
-    monkeypatch.setattr(grading, "_worker", lambda: hasty)
+    monkeypatch.setattr(equivalence, "_worker", lambda: hasty)
     with pytest.raises(ComparisonTimeoutError):
         decided(HANGS, "1")
     assert is_equivalent(HANGS, "1") is False

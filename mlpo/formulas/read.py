@@ -330,7 +330,10 @@ class _Reader:
             if not rest:
                 return lambda of: Formula("times", (of, scale))
         if words[0].lower() in ("percent", "percentage", "pct"):
-            return (lambda of: Formula("percent", (of,))) if len(words) == 1 else None
+            if len(words) == 1:
+                return lambda of: Formula("percent", (of,))
+            self.at = start  # "5 percent increase" says more than a number
+            return None
         if words[0].lower() in ("degree", "degrees", "deg") and len(words) == 1:
             return lambda of: Formula("degree", (of,))
         said = words[:-1] if words[-1] == "in" else words  # an inch

@@ -89,9 +89,9 @@ _COMPUTED_WITH = re.compile(
     r"|[-+*/^]\s*+[b-hj-zB-HJ-Z](?![a-zA-Z])"
     r"|(?:sqrt|pi|mod|squared|cubed|factorial|choose|or (?:more|less|fewer))(?![a-zA-Z]))"
 )
+"""A number after the one or before the other is a part of something: 4\\sqrt{4} and 3 \\mod 7 are not 4 and 3."""
 _UNIT_POWER = re.compile(r"((?<=[a-z])[a-z]|(?<=[0-9])\s*+c?m)\^\{?[23]\}?(?![0-9])")
 """That of 12 cm^2."""
-"""A number between these is a part of something: 4\\sqrt{4} and 3 \\mod 7 are not 4 and 3."""
 _OR = re.compile(r"\bor\b", re.IGNORECASE)
 _WORD_HEDGE = re.compile(r"\bor\b|\||(?<=\w)\s*/\s*(?=\w)")
 _EDGES = " \t\r\n*_`\"'“”‘’«»$.,;:!?-–—•()[]{}<>\\"
