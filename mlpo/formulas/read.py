@@ -10,90 +10,46 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from fractions import Fraction
-from typing import NamedTuple
+
+from mlpo.formulas.cursor import Cursor, as_latex
+from mlpo.formulas.decimals import POWERS_OF_TEN
+from mlpo.formulas.names import FUNCTIONS, GREEK, INVERSES, factors_of, is_symbols
+from mlpo.formulas.tree import Formula, UnreadableError, number
+from mlpo.formulas.units import ABBREVIATED, NO_UNITS, TEXT_UNIT, UNIT, unit_name
 
 MAX_DEPTH = 60
 """Brackets inside brackets; deeper ones are not read."""
 MAX_EXPONENT = 100_000
 """Of ten, in a literal such as 1e-20."""
-
-
-class UnreadableError(ValueError):
-    """The text is no formula."""
-
-
-class Formula(NamedTuple):
-    """A node: what it is (`head`), its parts, and what is written in it (a name, a unit, the signs of a relation)."""
-
-    head: str
-    args: tuple[Formula, ...] = ()
-    name: str = ""
-    value: Fraction = Fraction(0)
-
-
-FUNCTIONS = frozenset({
-    "sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan", "asin", "acos",
-    "atan", "ln", "log", "lg", "exp", "abs", "floor", "ceil", "sqrt", "cbrt", "max", "min", "gcd", "lcm", "sgn",
-    "sign", "Abs",
-})  # fmt: skip
-GREEK = frozenset({
-    "alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "zeta", "eta", "theta", "vartheta", "iota", "kappa",
-    "lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "varphi", "chi", "psi", "omega", "Gamma",
-    "Delta", "Theta", "Lambda", "Xi", "Sigma", "Phi", "Psi", "Omega", "ell", "emptyset", "varnothing",
-})  # fmt: skip
 RELATIONS = {
     "=": "=", "<": "<", ">": ">", "≤": "<=", "≥": ">=", "≠": "!=", "<=": "<=", ">=": ">=", "!=": "!=", "\\le": "<=",
     "\\leq": "<=", "\\leqslant": "<=", "\\ge": ">=", "\\geq": ">=", "\\geqslant": ">=", "\\ne": "!=", "\\neq": "!=",
     "\\lt": "<", "\\gt": ">", "\\in": "in", "∈": "in", "\\equiv": "≡", "≡": "≡", "\\approx": "~", "≈": "~",
 }  # fmt: skip
-SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-NO_UNITS = frozenset({
-    "mod", "plus", "minus", "times", "over", "squared", "cubed", "factorial", "root", "sqrt", "choose", "not", "or",
-    "and", "if", "when", "where", "for", "is", "are", "than", "more", "less", "least", "most", "from", "to",
-    "through", "between", "except", "of", "by", "in", "base", "so", "but", "with", "the", "an", "as", "at", "on",
-    "only", "about", "half", "equals", "no", "quarter", "third", "thirds", "dozen", "pi", "theta", "infinity",
-    "each", "up", "down", "all", "any", "some",
-})  # fmt: skip
-"""Words that say more than a unit: "5 or more", "3 squared"."""
 PRODUCTS = {"*", "\\cdot", "\\times", "·", "×", "⋅", "\\ast"}
 QUOTIENTS = {"/", "\\div", "÷"}
 DECORATIONS = {"\\vec", "\\mathbf", "\\mathbb", "\\mathcal", "\\hat", "\\bar", "\\overline", "\\angle", "\\triangle",
                "\\overrightarrow", "\\boldsymbol", "\\widehat", "\\mathit", "\\mathsf", "\\mathscr"}  # fmt: skip
 CLOSES = {"(": ")]", "[": "])", "\\{": ("\\}",)}
-_PLAIN_CHARACTERS = {
-    "π": "\\pi ", "√": "\\sqrt ", "∞": "\\infty ", "±": "\\pm ", "∓": "\\mp ", "°": "^\\circ ", "∪": "\\cup ",
-    "½": "\\frac{1}{2}", "¼": "\\frac{1}{4}", "¾": "\\frac{3}{4}", "⅓": "\\frac{1}{3}", "⅔": "\\frac{2}{3}",
-    "…": "\\ldots ", "−": "-", "–": "-", "θ": "\\theta ", "α": "\\alpha ", "β": "\\beta ", "λ": "\\lambda ",
-    "φ": "\\phi ", "ω": "\\omega ", "μ": "\\mu ", "∅": "\\emptyset ", "∨": "\\lor ", "\xa0": " ", "\u2009": " ",
-    "\u202f": " ",
-}  # fmt: skip
-_NOISE = re.compile(
-    r"\\(?:left|right|big|Big|bigg|Bigg|bigl|bigr|displaystyle|limits|quad|qquad|rm|it)(?![a-zA-Z])\.?"
-    r"|(?<!\\)\\[!,;:> ]|~|\$"
-)
-_SUPERSCRIPTS = re.compile("[⁰¹²³⁴-⁹⁻ⁿ]+")
-_PLAIN_DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ⁿ", "0123456789-n")
-_LOGARITHM = re.compile(r"(?<![a-zA-Z\\])log(2|10)\(")
-_TOKEN = re.compile(r"\s*(?:(\\[a-zA-Z]+|\\.|[a-zA-Z]+|[0-9]+(?:\.[0-9]+)?|\.[0-9]+|<=|>=|!=|\.\.\.|\S))", re.DOTALL)
-_NUMBER = re.compile(
-    r"\s*((?:[0-9]{1,3}(?:(?:,|\{,\})[0-9]{3})+(?![0-9])|[0-9]+)(?:\.(?:[0-9]+|(?=\s*\\overline)))?|\.[0-9]+)(?:[eE]([-+]?[0-9]{1,6})(?![0-9a-zA-Z.]))?"
-)
-_NUMBER_IN_LIST = re.compile(
-    r"\s*((?:[0-9]{1,3}(?:\{,\}[0-9]{3})+(?![0-9])|[0-9]+)(?:\.(?:[0-9]+|(?=\s*\\overline)))?|\.[0-9]+)(?:[eE]([-+]?[0-9]{1,6})(?![0-9a-zA-Z.]))?"
-)
+_NUMBERS = {
+    in_list: re.compile(
+        rf"\s*((?:[0-9]{{1,3}}(?:(?:{thousands})[0-9]{{3}})+(?![0-9])|[0-9]+)(?:\.(?:[0-9]+|(?=\s*\\overline)))?|\.[0-9]+)"
+        r"(?:[eE]([-+]?[0-9]{1,6})(?![0-9a-zA-Z.]))?"
+    )
+    for in_list, thousands in ((False, r",|\{,\}"), (True, r"\{,\}"))
+}
+"""Of a number, by whether a comma before it parts the items of a list."""
 _MIXED = re.compile(r"\s*\\[dt]?frac\s*(?:\{\s*([0-9]{1,9})\s*\}|([0-9]))\s*(?:\{\s*([0-9]{1,9})\s*\}|([0-9]))")
 _MIXED_PLAIN = re.compile(r"\s+([0-9]{1,9})\s*/\s*([0-9]{1,9})(?![0-9.])")
 _REPEATING = re.compile(r"\s*\\overline\s*\{\s*([0-9]{1,40})\s*\}")
 _NAMED_FUNCTION = re.compile(r"\s*([a-zA-Z](?:'|\^\{-1\}|\^-1|_\{?[0-9a-z]\}?)?\([a-z](?:,[a-z])*\))(?=\s*=)")
-_ABBREVIATED = re.compile(
-    r"\s*(?:[ap]\.m|sq\.?|cm|km|mm|kg|mg|ml|ft|in|mi|yd|lbs?|oz|hrs?|min|sec|mph|kph|deg|rad|pm|am|kmh)(?![A-Za-z])"
-)
-_UNIT_TEXT = re.compile(r"\s*\\text\{\s*([A-Za-z/ ]{1,20})\}(\^\{?[23]\}?)?")
-_UNIT = re.compile(
-    r"\s*((?:[A-Za-z]{2,20}|[ap](?=\.m))(?:\^\{?[23]\}?)?(?:[\s/.]{1,3}[A-Za-z]{1,20}(?:\^\{?[23]\}?)?){0,4}\.?)\s*(?=$|[,;)\]])"
-)
 _WORDS = re.compile(r"\s*([A-Za-z][A-Za-z'.-]*+(?: [A-Za-z][A-Za-z'.-]*+){0,7}+)\s*+(?=$|[,;)\]}]|\\\})")
 _ENVIRONMENT = re.compile(r"\\begin\{([pbvBV]?matrix|array)\}(?:\{[lcr|]*\})?")
+CLOSES_ANYTHING = {")", "]", "}", "\\}", "\\rvert", "\\rfloor", "\\rceil", "&", "\\\\", "\\end"}
+STOPS = {
+    "+", "-", "\\pm", "\\mp", ",", ";", ":", "and", "or", "\\lor", "\\vee", "\\cup", "^", "_", "!", "%", "\\%", "'",
+    "mod", "\\mod", "\\pmod", "\\bmod", "\\text", "\\degree", "\\cap", "\\to",
+} | PRODUCTS | QUOTIENTS  # fmt: skip
 
 
 def read(text: str) -> Formula:
@@ -102,106 +58,15 @@ def read(text: str) -> Formula:
     Raises:
         UnreadableError: some of the text is not understood.
     """
-    reader = _Reader(_plain(text))
+    reader = _Reader(as_latex(text))
     formula = reader.alternatives()
     if reader.peek():
         raise UnreadableError(f"{reader.text!r} at {reader.at}")
     return formula
 
 
-def number(value: Fraction | int) -> Formula:
-    """The tree of a number."""
-    return Formula("number", value=Fraction(value))
-
-
-def _plain(text: str) -> str:
-    for character, latex in _PLAIN_CHARACTERS.items():
-        text = text.replace(character, latex)
-    text = _SUPERSCRIPTS.sub(lambda m: f"^{{{m[0].translate(_PLAIN_DIGITS)}}}", text)
-    return _NOISE.sub(" ", _LOGARITHM.sub(r"\\log_{\1}(", text.replace("**", "^"))).strip()
-
-
-def _is_symbols(words: str) -> bool:
-    """May it be a product of symbols or the name of something: x, xy, ab c, pi?"""
-    return all(
-        w in FUNCTIONS | GREEK | {"pi", "inf", "infinity", "oo"} or len(_letters(w)) > 0
-        for w in re.split(r"[ '.-]+", words)
-        if w
-    )
-
-
-def _letters(run: str) -> list[str]:
-    """The factors that a run of letters is: pir is pi and r, xsin is x and sin; none where it is a word."""
-    if run in FUNCTIONS or run in GREEK or run in ("pi", "inf", "infinity", "oo"):
-        return [run]
-    ends = next((name for name in sorted(FUNCTIONS, key=len, reverse=True) if run.endswith(name)), "")
-    if ends and len(run) - len(ends) <= 2:
-        return [*_letters(run[: -len(ends)]), ends]
-    if run.startswith("pi") and len(run) <= 4:
-        return ["pi", *run[2:]]
-    if run.endswith("pi") and len(run) == 3:
-        return [run[0], "pi"]
-    words = {
-        "no",
-        "on",
-        "yes",
-        "odd",
-        "and",
-        "or",
-        "not",
-        "mod",
-        "if",
-        "of",
-        "in",
-        "at",
-        "to",
-        "per",
-        "red",
-        "one",
-        "two",
-    }
-    return list(run) if len(run) <= 3 and run.lower() not in words else []
-
-
-class _Reader:
-    """Where the reading stands."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.at = 0
-        self.depth = 0
-        self.bars = 0
-        self.in_list = False
-        """There a comma parts items, elsewhere thousands."""
-        self.factors: list[str] = []
-        """What is left of a run of letters that was split."""
-
-    def peek(self) -> str:
-        if self.factors:
-            return self.factors[0]
-        match = _TOKEN.match(self.text, self.at)
-        return match[1] if match else ""
-
-    def next(self) -> str:
-        if self.factors:
-            return self.factors.pop(0)
-        match = _TOKEN.match(self.text, self.at)
-        if match is None:
-            raise UnreadableError(f"{self.text!r} ends early")
-        self.at = match.end()
-        return match[1]
-
-    def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        found = None if self.factors else pattern.match(self.text, self.at)
-        if found:
-            self.at = found.end()
-        return found
-
-    def expect(self, piece: str) -> None:
-        if (found := self.next()) != piece:
-            raise UnreadableError(f"{self.text!r}: {found!r} for {piece!r}")
-
-    # from the loosest to the tightest
+class _Reader(Cursor):
+    """The grammar: a method a rule, from the loosest to the tightest."""
 
     def alternatives(self) -> Formula:
         found = [self.items()]
@@ -224,7 +89,7 @@ class _Reader:
         if self.depth > MAX_DEPTH:
             raise UnreadableError("too many brackets")
         start = self.at
-        if (words := self.match(_WORDS)) and not _is_symbols(words[1]):
+        if (words := self.match(_WORDS)) and not is_symbols(words[1]):
             self.depth -= 1
             return Formula("text", name=" ".join(words[1].casefold().split()))
         self.at = start
@@ -287,7 +152,7 @@ class _Reader:
             elif not of_function and piece in QUOTIENTS:
                 self.next()
                 found = Formula("over", (found, self.signed_factor()))
-            elif self.depth <= 1 and _ABBREVIATED.match(self.text, self.at) and (unit := self.unit()):
+            elif self.depth <= 1 and ABBREVIATED.match(self.text, self.at) and (unit := self.unit()):
                 found = unit(found)
             elif self.starts_factor(piece, of_function):
                 found = Formula("times", (found, self.factor(after=found)))
@@ -309,7 +174,7 @@ class _Reader:
         if piece == "|" or piece in ("\\vert", "\\lvert", "\\mid"):
             return self.bars == 0 and piece != "\\mid"
         if piece.isalpha() and not self.factors:
-            letters = _letters(piece)
+            letters = factors_of(piece)
             return bool(letters) and not (of_function and letters[0] in FUNCTIONS)
         if of_function and (piece in "([" or piece.lstrip("\\") in FUNCTIONS):
             return False
@@ -318,13 +183,13 @@ class _Reader:
     def unit(self) -> Callable[[Formula], Formula] | None:
         """What a unit does to the value before it."""
         start = self.at
-        if text := self.match(_UNIT_TEXT):
+        if text := self.match(TEXT_UNIT):
             return lambda of: Formula("unit", (of,), unit_name(text[1] + (text[2] or "")))
-        found = self.match(_UNIT)
+        found = self.match(UNIT)
         if found is None:
             return None
         words = found[1].split()
-        while words and (zeros := SCALES.get(words[0].lower())) is not None:
+        while words and (zeros := POWERS_OF_TEN.get(words[0].lower())) is not None:
             scale, words = number(10**zeros), words[1:]
             rest = " ".join(words)
             if not rest:
@@ -424,7 +289,7 @@ class _Reader:
         return "".join(parts)
 
     def primary(self) -> Formula:
-        if not self.factors and (found := self.match(_NUMBER_IN_LIST if self.in_list else _NUMBER)):
+        if not self.factors and (found := self.match(_NUMBERS[self.in_list])):
             return self.number(found)
         piece = self.next()
         if piece in ("(", "[", "\\{"):
@@ -448,7 +313,7 @@ class _Reader:
             return Formula("dots")
         if piece.isalpha():
             if not self.factors and len(piece) > 1 and piece.isascii():
-                first, *self.factors = _letters(piece) or [""]
+                first, *self.factors = factors_of(piece) or [""]
                 piece = first
             if piece:
                 return self.named(piece)
@@ -617,35 +482,3 @@ class _Reader:
                 raise UnreadableError(f"{self.text!r}: a matrix that does not end")
             self.depth -= 1
             return Formula("matrix", tuple(rows))
-
-
-CLOSES_ANYTHING = {")", "]", "}", "\\}", "\\rvert", "\\rfloor", "\\rceil", "&", "\\\\", "\\end"}
-STOPS = {
-    "+", "-", "\\pm", "\\mp", ",", ";", ":", "and", "or", "\\lor", "\\vee", "\\cup", "^", "_", "!", "%", "\\%", "'",
-    "mod", "\\mod", "\\pmod", "\\bmod", "\\text", "\\degree", "\\cap", "\\to",
-} | PRODUCTS | QUOTIENTS  # fmt: skip
-INVERSES = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}
-_UNIT_NAMES = {
-    "inch": "in", "inches": "in", "foot": "ft", "feet": "ft", "centimeter": "cm", "centimetre": "cm", "meter": "m",
-    "metre": "m", "kilometer": "km", "kilometre": "km", "millimeter": "mm", "mile": "mi", "yard": "yd", "gram": "g",
-    "kilogram": "kg", "pound": "lb", "lbs": "lb", "ounce": "oz", "second": "s", "sec": "s", "minute": "min",
-    "hour": "h", "hr": "h", "unit": "", "dollar": "$", "mph": "mi/h",
-}  # fmt: skip
-
-
-def unit_name(written: str) -> str:
-    """A unit's one name: square feet, sq ft and ft^2 are ft^2; miles per hour are mi/h."""
-    words = written.lower().replace("{", "").replace("}", "").replace("/", " / ").replace(" per ", " / ").split()
-    powers = {"square": "^2", "sq": "^2", "sq.": "^2", "cubic": "^3"}
-    named: list[str] = []
-    power = ""
-    for word in words:
-        if word in powers:
-            power = powers[word]
-            continue
-        name, _, written_power = word.partition("^")
-        single = name[:-1] if name.endswith("s") and not name.endswith("ss") and len(name) > 2 else name
-        name = _UNIT_NAMES.get(name, _UNIT_NAMES.get(single, single))
-        named.append(name + (f"^{written_power}" if written_power else power if name else ""))
-        power = ""
-    return " ".join(part for part in named if part).replace(" / ", "/")

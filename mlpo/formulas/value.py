@@ -12,7 +12,7 @@ from typing import Any
 
 from mpmath import mp
 
-from mlpo.formulas.read import Formula
+from mlpo.formulas.tree import Formula
 
 MIN_DIGITS = 50
 MAX_DIGITS = 40_000

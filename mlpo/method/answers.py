@@ -13,14 +13,14 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from mlpo.method.answer_forms import canonical_form, number_of
+from mlpo.formulas.decimals import places_of_rounding, rounds
+from mlpo.method.answer_forms import canonical_form
+from mlpo.method.number_forms import number_of
 from mlpo.types import AnswerKind, Completion, Problem
 
 Equivalent = Callable[[str, str], bool]
 """equivalent(answer, target): are two expressions mathematically equal?"""
 
-ROUNDED_DIGITS = 6
-"""0.333333 is 1/3, 0.33333 is not."""
 SHORT_LINE_WORDS = 4
 """The first of several lines is the answer if it has at most so many words; else the last line is."""
 
@@ -270,14 +270,9 @@ def _close(form: str, target: str) -> bool:
         return False
     if a == b or ("/" in form) == ("/" in target):
         return a == b
-    decimal = target if "/" in form else form
-    digits = decimal.lstrip("-0.").replace(".", "")
-    places = len(decimal.partition(".")[2])
-    if places == 0 or len(digits) < ROUNDED_DIGITS:
-        return False
-    short, exact = (b, a) if "/" in form else (a, b)
-    last = Fraction(1, 10**places)
-    return abs(short - exact) * 2 <= last or abs(short) < abs(exact) < abs(short) + last  # rounded, or cut off
+    decimal, short, exact = (target, b, a) if "/" in form else (form, a, b)
+    places = places_of_rounding(decimal)
+    return places > 0 and rounds(short, exact, Fraction(1, 10**places))
 
 
 def _equal_expressions(form: str, target: str, equivalent: Equivalent | None) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mlpo.formulas.equal import equal
-from mlpo.formulas.read import UnreadableError, read
+from mlpo.formulas.read import read
+from mlpo.formulas.tree import UnreadableError
 
 EQUAL = [
     ("\\sin\\pi", "0"), ("\\sqrt2\\sqrt2-2", "0"), ("\\cos\\frac{\\pi}{2}", "0"), ("\\sin^2x+\\cos^2x-1", "0"),

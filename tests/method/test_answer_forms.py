@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlpo.method.answer_forms import canonical_form, number_of
+from mlpo.method.answer_forms import canonical_form
+from mlpo.method.number_forms import number_of
 from mlpo.types import AnswerKind
 
 KINDS: tuple[AnswerKind, ...] = get_args(AnswerKind)
