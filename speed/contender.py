@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +11,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mlpo.models.embedded import embedded_folder
+from mlpo.models.generate import Draw, sample_tokens
 from mlpo.models.load import LoadedModel, choose_device, choose_dtype, load_model
 
+BATCH_TOKENS = 16384
+"""Prompt and completion tokens that our sampler takes at once."""
 Work = Callable[[], tuple[int, float]]
 """One repeat; returns the tokens it drew or learned from, and its seconds."""
 NEVER_DRAWN = "<repo_name>"
@@ -47,6 +50,16 @@ def random_tokens(count: int, seed: int) -> tuple[int, ...]:
     """Ordinary tokens of SmolLM2's vocabulary."""
     generator = torch.Generator().manual_seed(seed)
     return tuple(torch.randint(100, 40000, (count,), generator=generator).tolist())
+
+
+def sampled(loaded: LoadedModel, draws: Sequence[Draw]) -> Work:
+    """Our sampler's repeat."""
+
+    def once() -> int:
+        drawn = sample_tokens(loaded, draws, batch_tokens=BATCH_TOKENS)
+        return sum(len(each.token_ids) for each in drawn)
+
+    return timed(loaded.device, once)
 
 
 def timed(device: torch.device, once: Callable[[], int]) -> Work:

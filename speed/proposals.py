@@ -7,13 +7,12 @@ from typing import Any
 
 import torch
 
-from mlpo.models.generate import Draw, sample_tokens
+from mlpo.models.generate import Draw
 from mlpo.types import Sampling
-from speed.contender import Work, our_model, random_tokens, their_model, timed
+from speed.contender import Work, our_model, random_tokens, sampled, their_model, timed
 from speed.shape import Shape
 
 TRAIN = False
-BATCH_TOKENS = 16384
 BATCH_ROWS = 16
 OWN_TOKENS = (12, 44)
 """A problem's own tokens, shortest and longest: the default benchmark's in rounds 0 and 1."""
@@ -34,11 +33,7 @@ def ours(shape: Shape, device: str) -> Work:
     sampling = Sampling(temperature=0.7, top_p=0.95, max_tokens=shape.completion)
     draws = [Draw(prompt, sampling, i) for i, prompt in enumerate(_prompts(shape))]
 
-    def once() -> int:
-        drawn = sample_tokens(loaded, draws, batch_tokens=BATCH_TOKENS)
-        return sum(len(d.token_ids) for d in drawn)
-
-    return timed(loaded.device, once)
+    return sampled(loaded, draws)
 
 
 def theirs(shape: Shape, device: str) -> Work:

@@ -6,13 +6,12 @@ from typing import Any
 
 import torch
 
-from mlpo.models.generate import Draw, sample_tokens
+from mlpo.models.generate import Draw
 from mlpo.types import Sampling
-from speed.contender import Work, our_model, random_tokens, their_model, timed
+from speed.contender import Work, our_model, random_tokens, sampled, their_model, timed
 from speed.shape import Shape
 
 TRAIN = False
-BATCH_TOKENS = 16384
 
 
 def ours(shape: Shape, device: str) -> Work:
@@ -25,11 +24,7 @@ def ours(shape: Shape, device: str) -> Work:
         for i in range(shape.group)
     ]
 
-    def once() -> int:
-        drawn = sample_tokens(loaded, draws, batch_tokens=BATCH_TOKENS)
-        return sum(len(d.token_ids) for d in drawn)
-
-    return timed(loaded.device, once)
+    return sampled(loaded, draws)
 
 
 def theirs(shape: Shape, device: str) -> Work:
