@@ -48,3 +48,17 @@ def test_a_row_holds_what_all_its_runs_have_and_means_over_seeds() -> None:
     }
     assert (base.seeds, base.by_round, base.costs["prompt_tokens"]) == ((0, 1), (0.5, 0.75), 10)
     assert (steps.seeds, steps.by_round, steps.costs) == ((0,), (), {})
+
+
+def test_asking_when_unsure_has_its_own_costs_and_the_share_that_asked_where_every_run_played_it() -> None:
+    def asked(generations: float, share: float) -> dict[str, Any]:
+        metrics = told({"0": 0.5})
+        metrics["strategies"]["leader_consult"] = metrics["strategies"]["leader"] | {"generations": generations}
+        return metrics | {"consult": {"chosen": {"share_asked": share, "accuracy": 0.9}}}
+
+    metrics = {"base": [asked(3.0, 0.25), asked(4.0, 0.75)], "steps": [told({"0": 0.5})]}
+    base, steps = variant_rows(STUDY, plan_study(ROOT, STUDY), RUNS, metrics, {})
+    assert (base.asking["generations"], base.asking["share_asked"], base.costs["generations"]) == (3.5, 0.5, 2)
+    assert steps.asking == {}
+    metrics["base"][1] = told({"0": 0.5})
+    assert variant_rows(STUDY, plan_study(ROOT, STUDY), RUNS, metrics, {})[0].asking == {}
